@@ -1,0 +1,41 @@
+"""dross: find what is wrong with training data, repair it reversibly, and prove that it helped.
+
+>>> import dross
+>>> data = dross.load({"x": [0.0, 0.1, 5.0, 5.1], "y": ["a", "a", "b", "b"]}, label="y")
+>>> data.task.value
+'classification'
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load": "dross.io",
+    "audit": "dross.job.audit",
+    "Audit": "dross.job.audit",
+    "prove": "dross.job.prove",
+    "Ledger": "dross.ledger",
+    "Dataset": "dross.core.dataset",
+    "Role": "dross.core.roles",
+    "Signals": "dross.core.signal",
+    "DrossError": "dross.core.errors",
+    "methods": "dross.core.registry",
+}
+__all__ = ["Audit", "Dataset", "DrossError", "Ledger", "Role", "Signals", "audit", "load", "methods", "prove"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import dross`` stays instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dross' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,59 @@
+"""The command line: every module beside this one is a command, a thin call of the Python API."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+
+def main() -> None:
+    """Run ``dross``; a problem a person can mend is one line on standard error and exit code 2."""
+    from dross.core.errors import DrossError
+
+    try:
+        _app()()
+    except DrossError as error:
+        _say(f"dross: {error}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _say("dross: interrupted; what was finished is kept, run the same command again to go on")
+        sys.exit(130)
+
+
+def _app() -> typer.Typer:
+    """Build the application from the modules of this folder."""
+    import importlib
+    from pathlib import Path
+
+    import typer
+
+    app = typer.Typer(
+        name="dross",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    for file in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        module = importlib.import_module(f"dross.cli.{file.stem}")
+        app.command(file.stem)(module.command)
+    return app
+
+
+def _options(version: bool = False) -> None:
+    """Find what is wrong with training data, repair it reversibly, and prove that it helped."""
+    if version:
+        from dross import __version__
+        from dross.cli._console import plain
+
+        plain(__version__)
+        raise SystemExit(0)
+
+
+def _say(text: str) -> None:
+    printable = "".join(c if c.isprintable() else "�" for c in text)
+    print(printable, file=sys.stderr)  # noqa: T201

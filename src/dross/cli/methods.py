@@ -1,0 +1,51 @@
+"""``dross methods``: every method with its paper and its claim."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per method, one a line.")] = False,
+    verb: Annotated[str | None, typer.Option(help="Only the methods of this verb (detect, label, …).")] = None,
+) -> None:
+    """List every method with its paper and its claim."""
+    import json
+
+    from dross.cli._console import out, plain
+
+    rows = [row for row in _described() if verb in (None, row["verb"])]
+    if as_json:
+        for row in rows:
+            plain(json.dumps(row, ensure_ascii=False))
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{len(rows)} methods", title_justify="left")
+    for heading in ("method", "verb", "paper", "claim"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        paper = f"{row['paper']['title']} ({row['paper']['year']})" if row["paper"] else "common practice"
+        table.add_row(row["id"], row["verb"], paper, row["claim"] or "—")
+    out().print(table)
+
+
+def _described() -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from dross.claims import claims
+    from dross.core.registry import methods
+
+    says = {claim.method: claim.says for claim in reversed(claims())}
+    return [
+        {
+            "id": name,
+            "verb": method.verb(),
+            "paper": asdict(method.paper) if method.paper else None,
+            "extra": method.extra,
+            "claim": says.get(name),
+        }
+        for name, method in sorted(methods().items())
+    ]

@@ -1,0 +1,1 @@
+"""The nouns: dataset, roles, signals, method, results, errors. NumPy and Arrow only."""

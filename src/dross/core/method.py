@@ -1,0 +1,59 @@
+"""Method: one published algorithm as a frozen dataclass; one base class per verb."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from dross.core.dataset import Dataset
+from dross.core.paper import Paper
+from dross.core.results import Findings, Issue, NotApplicable
+from dross.core.roles import Role
+from dross.core.signal import Signal, Signals
+
+Need = Role | type[Signal[Any]]
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """One algorithm. Its fields are its whole configuration; its file name is its name.
+
+    Class attributes: ``paper`` (where it was published; None for common practice), ``needs`` (the roles and signals
+    without which it has nothing to work on), ``alias`` (a shorter name), ``extra`` (the optional extra it needs).
+    """
+
+    paper: ClassVar[Paper | None] = None
+    needs: ClassVar[tuple[Need, ...]] = ()
+    alias: ClassVar[str | None] = None
+    extra: ClassVar[str | None] = None
+
+    @classmethod
+    def name(cls) -> str:
+        """The method's name on the command line: its file's name with dashes."""
+        return cls.__module__.rpartition(".")[2].replace("_", "-")
+
+    @classmethod
+    def verb(cls) -> str:
+        """The verb folder it stands in."""
+        return cls.__module__.split(".")[-2]
+
+    def applies(self, data: Dataset) -> NotApplicable | None:
+        """None when the roles it needs are there, else what is missing."""
+        missing = [need for need in self.needs if isinstance(need, Role) and not data.has(need)]
+        if missing:
+            return NotApplicable(f"needs a column with the role {' and '.join(missing)}")
+        return None
+
+
+@dataclass(frozen=True)
+class Detector(Method):
+    """A method that finds defects."""
+
+    finds: ClassVar[Issue]
+    default: ClassVar[bool] = True
+    """Whether a plain audit runs it."""
+
+    @abstractmethod
+    def run(self, data: Dataset, signals: Signals) -> Findings | NotApplicable:
+        """Score the rows of the dataset."""

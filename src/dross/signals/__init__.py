@@ -1,0 +1,1 @@
+"""What can be measured about a dataset: one signal a file."""

@@ -1,0 +1,153 @@
+"""check_method: what every method must withstand, whatever it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from dross.core.dataset import Dataset
+from dross.core.errors import DrossError
+from dross.core.method import Detector, Method
+from dross.core.registry import VERBS
+from dross.core.results import Findings, NotApplicable
+from dross.core.roles import Role
+from dross.core.signal import Signal, Signals
+from dross.testing.planted import blobs, texts_with_copies
+
+Check = Callable[[Detector], None]
+
+
+def check_method(method: type[Method]) -> None:
+    """Raise AssertionError, naming the check, when a method breaks the contract.
+
+    >>> from dross.detect.exact_duplicates import ExactDuplicates
+    >>> check_method(ExactDuplicates)
+    """
+    for name, check in checks(method):
+        try:
+            check()
+        except AssertionError as broken:
+            raise AssertionError(f"{method.name()}: {name}: {broken}") from broken
+
+
+def checks(method: type[Method]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The named checks that apply to a method."""
+    yield "is described", lambda: _described(method)
+    if issubclass(method, Detector):
+        for name, check in _DETECTOR_CHECKS.items():
+            yield name, lambda check=check: check(method())  # type: ignore[misc]
+
+
+def examples() -> dict[str, Dataset]:
+    """The datasets every method is tried on: it must score them or say that it does not apply."""
+    plain = blobs(120, k=3, seed=1).data
+    one = plain.table.set_column(1, "label", pa.array(["a"] * len(plain)))
+    return {
+        "vectors": plain,
+        "texts": texts_with_copies(80, copies=6, seed=1).data,
+        "labelled texts": _labelled_texts(),
+        "one class": Dataset(one, plain.roles),
+        "one row": plain.slice(0, 1),
+        "two rows": plain.slice(0, 2),
+        "no rows": plain.slice(0, 0),
+        "missing labels": Dataset(
+            plain.table.set_column(1, "label", pa.array([None if i % 5 == 0 else f"c{i % 3}" for i in range(120)])),
+            plain.roles,
+        ),
+        "constant vectors": Dataset(
+            plain.table.set_column(0, "x", pa.array([[1.0] * 8] * 120, pa.list_(pa.float32(), 8))),
+            plain.roles,
+        ),
+    }
+
+
+def _labelled_texts() -> Dataset:
+    data = texts_with_copies(90, copies=6, seed=2).data
+    table = data.table.append_column("label", pa.array([f"c{i % 3}" for i in range(90)]))
+    split = pa.array(["train" if i < 60 else "test" for i in range(90)])
+    roles = {**data.roles, Role.LABEL: ["label"], Role.SPLIT: ["split"]}
+    return Dataset(table.append_column("split", split), roles)
+
+
+def _described(method: type[Method]) -> None:
+    assert method.__doc__, "has a docstring"
+    assert method.__module__.split(".")[-2] in VERBS or not method.__module__.startswith("dross."), "stands in a verb"
+    method()  # every field has a default
+
+
+def _outcomes(detector: Detector) -> Iterator[tuple[str, Dataset, Findings | NotApplicable]]:
+    for name, data in examples().items():
+        missing = detector.applies(data)
+        try:
+            outcome = missing or detector.run(data, Signals(data))
+        except DrossError:
+            if len(data) >= 3:
+                raise
+            continue
+        yield name, data, outcome
+
+
+def _in_range(detector: Detector) -> None:
+    for name, data, found in _outcomes(detector):
+        if isinstance(found, Findings):
+            assert found.issue == detector.finds, f"{name}: finds {found.issue}, declares {detector.finds}"
+            assert not len(found) or found.rows.max() < len(data), f"{name}: a row that is not there"
+            assert not len(found) or found.rows.min() >= 0, f"{name}: a row that is not there"
+
+
+def _deterministic(detector: Detector) -> None:
+    for (name, _, first), (_, _, again) in zip(_outcomes(detector), _outcomes(detector), strict=True):
+        if isinstance(first, Findings) and isinstance(again, Findings):
+            assert np.array_equal(first.rows, again.rows), f"{name}: other rows at the second run"
+            assert np.array_equal(first.scores, again.scores), f"{name}: other scores at the second run"
+
+
+def _sharded(detector: Detector) -> None:
+    """Chunks of the Arrow table must not show in the answer."""
+    for name, data in examples().items():
+        if detector.applies(data) or len(data) < 3:
+            continue
+        pieces = pa.concat_tables([data.table.slice(i, 17) for i in range(0, len(data), 17)])
+        split = Dataset(pieces, data.roles)
+        whole, parts = detector.run(data, Signals(data)), detector.run(split, Signals(split))
+        if isinstance(whole, Findings) and isinstance(parts, Findings):
+            assert np.array_equal(whole.dense(len(data)), parts.dense(len(data))), f"{name}: chunking shows"
+
+
+def _declared(detector: Detector) -> None:
+    """Signals asked for directly must be among the declared needs (or be needed by one of those)."""
+    declared = {need for need in detector.needs if isinstance(need, type)}
+    for name, data in examples().items():
+        if detector.applies(data) or len(data) < 3:
+            continue
+        asked = _Asked(data)
+        detector.run(data, asked)
+        assert asked.direct <= declared, f"{name}: uses {asked.direct - declared} without declaring it in needs"
+
+
+class _Asked(Signals):
+    """Signals that note what the method itself asks for, not what those ask for in turn."""
+
+    def __init__(self, data: Dataset) -> None:
+        super().__init__(data)
+        self.direct: set[type] = set()
+        self._depth = 0
+
+    def __getitem__(self, signal: Signal[object]) -> object:  # type: ignore[override]
+        if self._depth == 0:
+            self.direct.add(type(signal))
+        self._depth += 1
+        try:
+            return super().__getitem__(signal)
+        finally:
+            self._depth -= 1
+
+
+_DETECTOR_CHECKS: dict[str, Check] = {
+    "scores are in range": _in_range,
+    "same seed, same answer": _deterministic,
+    "chunks do not show": _sharded,
+    "declared needs are the needs used": _declared,
+}
