@@ -1,0 +1,36 @@
+"""What must be quick and quiet at start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("numpy", "pyarrow", "polars", "sklearn", "scipy", "numba", "faiss", "torch", "pandas", "PIL")
+
+
+def modules_after(code: str) -> set[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(' '.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(run.stdout.split())
+
+
+def test_import_dross_loads_nothing_heavy() -> None:
+    assert not modules_after("import dross") & set(HEAVY)
+
+
+def test_building_the_command_line_loads_nothing_heavy() -> None:
+    assert not modules_after("from dross.cli import _app; _app()") & set(HEAVY)
+
+
+def test_unknown_names_are_refused() -> None:
+    import dross
+
+    with pytest.raises(AttributeError):
+        _ = dross.nothing_of_that_name
+    assert set(dross.__all__) <= set(dir(dross))
