@@ -9,6 +9,7 @@ import typer
 
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per method, one a line.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="The catalogue page of the documentation.")] = False,
     verb: Annotated[str | None, typer.Option(help="Only the methods of this verb (detect, label, …).")] = None,
 ) -> None:
     """List every method with its paper and its claim."""
@@ -21,6 +22,9 @@ def command(
         for row in rows:
             plain(json.dumps(row, ensure_ascii=False))
         return
+    if as_markdown:
+        plain(_markdown(rows))
+        return
     from rich.table import Table
 
     table = Table(title=f"{len(rows)} methods", title_justify="left")
@@ -32,10 +36,36 @@ def command(
     out().print(table)
 
 
+def _markdown(rows: list[dict[str, Any]]) -> str:
+    lines = ["# Methods", "", "Made from the code by `dross methods --markdown`.", ""]
+    for verb in dict.fromkeys(row["verb"] for row in rows):
+        lines += [f"## {verb}", "", "| method | finds | what it does | paper | claim |", "|---|---|---|---|---|"]
+        for row in rows:
+            if row["verb"] == verb:
+                cells = [
+                    f"`{row['id']}`",
+                    row["finds"] or "",
+                    row["about"],
+                    _cited(row["paper"]),
+                    row["claim"] or "unproven",
+                ]
+                lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _cited(paper: dict[str, Any] | None) -> str:
+    if paper is None:
+        return "common practice"
+    title = f"{paper['title']} ({paper['year']})"
+    return f"[{title}](https://arxiv.org/abs/{paper['arxiv']})" if paper["arxiv"] else title
+
+
 def _described() -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from dross.claims import claims
+    from dross.core.method import Detector
     from dross.core.registry import methods
 
     says = {claim.method: claim.says for claim in reversed(claims())}
@@ -45,6 +75,8 @@ def _described() -> list[dict[str, Any]]:
             "verb": method.verb(),
             "paper": asdict(method.paper) if method.paper else None,
             "extra": method.extra,
+            "finds": str(method.finds) if issubclass(method, Detector) else None,
+            "about": (method.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip(),
             "claim": says.get(name),
         }
         for name, method in sorted(methods().items())

@@ -58,7 +58,7 @@ _MEANINGS = {
     Issue.SLICE: "a group of rows that a model serves badly",
     Issue.SPURIOUS: "a property that should not matter predicts the label",
     Issue.FORM: "the row is malformed",
-    Issue.ANNOTATOR: "the annotator is unreliable",
+    Issue.ANNOTATOR: "the annotators do not support the label",
 }
 
 

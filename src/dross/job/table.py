@@ -44,6 +44,8 @@ def suggestion_text(data: Dataset, assessment: Assessment) -> pa.Array:
     values = assessment.findings.suggestion
     if values is None:
         return pa.nulls(len(assessment.findings), pa.string())
+    if values.dtype.kind in "UO":
+        return pa.array(values.tolist(), pa.string())
     if np.issubdtype(values.dtype, np.floating):
         return pa.array([None if np.isnan(v) else f"{v:.6g}" for v in values.tolist()], pa.string())
     if assessment.issue in {Issue.LABEL, Issue.CONFLICT} and data.has(Role.LABEL):

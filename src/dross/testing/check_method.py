@@ -14,6 +14,7 @@ from dross.core.registry import VERBS
 from dross.core.results import Findings, NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signal, Signals
+from dross.testing.crowds import crowd
 from dross.testing.planted import blobs, texts_with_copies
 
 Check = Callable[[Detector], None]
@@ -48,6 +49,7 @@ def examples() -> dict[str, Dataset]:
         "vectors": plain,
         "texts": texts_with_copies(80, copies=6, seed=1).data,
         "labelled texts": _labelled_texts(),
+        "annotated": crowd(60, annotators=4).data,
         "one class": Dataset(one, plain.roles),
         "one row": plain.slice(0, 1),
         "two rows": plain.slice(0, 2),

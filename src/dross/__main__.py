@@ -1,0 +1,5 @@
+"""``python -m dross``."""
+
+from dross.cli import main
+
+main()
