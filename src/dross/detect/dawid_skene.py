@@ -18,8 +18,8 @@ from dross.models.crowd import dawid_skene, judge, votes_of
 class DawidSkene(Detector):
     """Rows whose label the annotators do not support, each annotator weighed by an estimated confusion matrix.
 
-    Dawid and Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", Applied Statistics 28,
-    1979. The model is fitted in :func:`dross.models.crowd.dawid_skene`.
+    Dawid and Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", Applied
+    Statistics 28, 1979. The model is fitted in :func:`dross.models.crowd.dawid_skene`.
     """
 
     paper: ClassVar[Paper | None] = Paper(

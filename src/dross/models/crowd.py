@@ -74,7 +74,8 @@ def majority(votes: Votes) -> Floats:
     """The share of each class among a row's votes, shape (n, k); uniform where nobody voted."""
     counts = votes.counts()
     totals = counts.sum(axis=1, keepdims=True)
-    return np.where(totals > 0, counts / np.maximum(totals, 1), 1 / max(1, counts.shape[1]))
+    shares: Floats = np.where(totals > 0, counts / np.maximum(totals, 1), 1 / max(1, counts.shape[1]))
+    return shares
 
 
 @dataclass(frozen=True)
