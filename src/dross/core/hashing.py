@@ -63,6 +63,17 @@ def fold_spans(hashes: Hashes, offsets: Any, out: Hashes, start: int, stop: int)
         out[i] = h
 
 
+def frozen(buffer: Any, dtype: Any) -> npt.NDArray[Any]:
+    """An Arrow buffer as a read-only array; always read-only, so that a kernel is compiled for one kind of array.
+
+    >>> frozen(pa.py_buffer(b"ab"), np.uint8).tolist(), frozen(None, np.uint8).tolist()
+    ([97, 98], [0])
+    """
+    array = np.frombuffer(buffer, dtype) if buffer is not None and buffer.size else np.zeros(1, dtype)
+    array.flags.writeable = False
+    return array
+
+
 def hash_column(column: pa.ChunkedArray | pa.Array) -> Hashes:
     """Hash every row of an Arrow column, shape (n,), uint64.
 
@@ -135,8 +146,8 @@ def _hash_bytes(array: pa.Array) -> Hashes:
     out = np.empty(len(array), np.uint64)
     if len(array) == 0:
         return out
-    spans = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    values = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
+    spans = frozen(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    values = frozen(data, np.uint8)
     over_rows(lambda a, b: hash_spans(values, spans, out, a, b), len(array))
     return out
 
@@ -147,6 +158,7 @@ def _hash_matrix(array: pa.Array) -> Hashes:
     values = np.ascontiguousarray(rows.to_numpy(zero_copy_only=False)).view(np.uint8)
     step = values.size // max(1, len(array))
     spans = np.arange(len(array) + 1, dtype=np.int64) * step
+    values.flags.writeable = spans.flags.writeable = False
     out = np.empty(len(array), np.uint64)
     if values.size == 0:
         return np.zeros(len(array), np.uint64)
