@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import typer
 
+INTERRUPTED = "dross: interrupted; what was finished is kept, run the same command again to go on"
+
 
 def main() -> None:
     """Run ``dross``; a problem a person can mend is one line on standard error and exit code 2."""
     from dross.core.errors import DrossError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode gets codes for what it cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
         _app()()
     except DrossError as error:
         _say(f"dross: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
-        _say("dross: interrupted; what was finished is kept, run the same command again to go on")
+        _say(INTERRUPTED)
         sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # Ctrl-C inside a command
+            _say(INTERRUPTED)
+        raise
 
 
 def _app() -> typer.Typer:

@@ -35,3 +35,12 @@ def inert(text: str) -> str:
     'a�[31mb�c'
     """
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+
+
+def one_line(text: str) -> str:
+    """:func:`inert` on a single line, so that text from the data cannot pass for a line of its own.
+
+    >>> one_line("no column 'a\\nb'")
+    "no column 'a�b'"
+    """
+    return inert(text).replace("\n", "�")

@@ -25,7 +25,10 @@ def command(
     id: Column = None,  # noqa: A002 - the option is called --id
     role: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROLE=COLUMNS", help="Any other role, e.g. features=age,income. May be repeated."),
+        typer.Option(
+            metavar="ROLE=COLUMNS",
+            help="Any other role, e.g. features=age,income; id= guesses no id. May be repeated.",
+        ),
     ] = None,
     embedding: Annotated[str | None, typer.Option(metavar="COLUMN|FILE.npy", help="Your own embeddings.")] = None,
     pred_probs: Annotated[
@@ -49,42 +52,48 @@ def command(
     import shlex
     import sys
 
-    from dross.cli._console import err, out, plain
+    from dross.cli._console import err, inert, out, plain
     from dross.cli._progress import bars
     from dross.io import load
-    from dross.job.audit import audit
+    from dross.job.audit import audit, check_options
+    from dross.ledger import workspace_for
     from dross.report.terminal import summary
 
     limits = _limits(fail_on or [])
+    names = [] if only is None else [name.strip() for name in only.split(",")]
+    check_options(fdr=fdr, seed=seed, only=names)
+    page = report or workspace_for(data, workspace) / "report.html"
+    _check_report(page)
     named = {"label": label, "text": text, "image": image, "target": target, "split": split, "group": group, "id": id}
     named |= {"embedding": embedding, "pred_probs": pred_probs}
-    roles = {key: value for key, value in named.items() if value is not None} | _roles(role or [])
-    loaded = load(data, **roles)
+    loaded = load(data, **_roles(role or [], {key: value for key, value in named.items() if value is not None}))
     _print_roles(loaded)
     with bars() as progress:
         done = audit(
             loaded,
             fdr=fdr,
             seed=seed,
-            only=[name.strip() for name in only.split(",")] if only else (),
+            only=names,
             workspace=workspace,
             progress=progress,
             command=shlex.join(["dross", *sys.argv[1:]]),
         )
         progress("report", 0, 1)
-        where = done.report(report or Path(done.workspace or ".") / "report.html")
+        where = done.report(page)
     if as_json:
-        plain(json.dumps({**done.run, "report": str(where)}, ensure_ascii=False, allow_nan=False))
+        plain(json.dumps({**done.run, "report": str(where)}, allow_nan=False))
     else:
         summary(dict(done.run), out())
-        out().print(f"\nReport: {where}\nNext: dross apply --dry-run", soft_wrap=True)
+        out().print(f"\nReport: {inert(str(where))}\nNext: dross apply --dry-run", soft_wrap=True)
     _finish(done, limits, err())
 
 
 def _finish(done: Audit, limits: dict[str, float], console: Any) -> None:
     """Exit non-zero when a method failed (1) or too much was flagged (3)."""
+    from dross.cli._console import one_line
+
     for name, reason in done.failed.items():
-        console.print(f"dross: the method {name} failed: {reason}")
+        console.print(one_line(f"dross: the method {name} failed: {reason}"), soft_wrap=True)
     broken = False
     for issue, limit in limits.items():
         share = done.run["issues"].get(issue, {}).get("flagged", 0) / done.run["rows"]
@@ -117,26 +126,46 @@ def _limits(asked: list[str]) -> dict[str, float]:
     return limits
 
 
-def _roles(asked: list[str]) -> dict[str, Any]:
+def _check_report(path: Path) -> None:
+    """Refuse a report that could not be written, before the work is done rather than after it."""
+    from dross.core.errors import DrossError
+    from dross.report import build
+
+    build._spare_others(path)
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise DrossError("this is a file, so nothing can be written in it", where=str(above), fix="name a folder")
+
+
+def _roles(asked: list[str], roles: dict[str, Any]) -> dict[str, Any]:
+    """The roles of other options and those that ``--role`` names."""
     from dross.core.errors import DrossError, nearest
     from dross.core.roles import Role
 
-    roles: dict[str, Any] = {}
     for text in asked:
-        role, _, columns = text.partition("=")
+        role, given, columns = text.partition("=")
         if role not in set(Role):
             raise DrossError(f"--role: no role is called {role!r}", fix=nearest(role, [str(r) for r in Role]))
+        if not given:
+            raise DrossError(
+                f"--role {role}: no column is named", fix=f"write --role {role}=COLUMN, or --role {role}= to guess none"
+            )
+        if role in roles:
+            raise DrossError(f"the role {role} is given twice", fix="name all its columns in one option")
         names = [name.strip() for name in columns.split(",") if name.strip()]
         roles[role] = names if Role(role).many else (names[0] if len(names) == 1 else names)
     return roles
 
 
 def _print_roles(data: Dataset) -> None:
-    from dross.cli._console import err, inert
-    from dross.io import describe_roles
+    from dross.cli._console import err, one_line
+    from dross.io import describe_roles, remarks
+    from dross.report.text import counted
 
     console = err()
-    console.print(f"{len(data):,} rows, {data.task}")
+    console.print(f"{counted(len(data), 'row')}, {data.task}")
     for role, columns, why in describe_roles(data):
         shown = ", ".join(columns[:6]) + (f", … ({len(columns)} columns)" if len(columns) > 6 else "")
-        console.print(inert(f"  {role:<10} {shown}  ({why})"), soft_wrap=True)
+        console.print(one_line(f"  {role:<10} {shown}  ({why})"), soft_wrap=True)
+    for remark in remarks(data):
+        console.print(one_line(f"  note: {remark}"), soft_wrap=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from dross.calibrate import Assessment, assess
@@ -21,6 +24,7 @@ from dross.core.registry import detectors, method
 from dross.core.results import Failed, Findings, Issue, NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Progress, Signals, silent
+from dross.job.holding import held, is_full, made_for
 from dross.job.table import COLUMNS, tabulate
 
 if TYPE_CHECKING:
@@ -88,9 +92,10 @@ class Audit:
         """Write the report, a single HTML file; an existing file is replaced only if it is a dross report."""
         from dross.report import write_report
 
-        return write_report(
-            Path(path), run=dict(self.run), tables=self.tables, data=self.data, signals=self.signals, proof=None
-        )
+        with held(self.workspace):
+            return write_report(
+                Path(path), run=dict(self.run), tables=self.tables, data=self.data, signals=self.signals, proof=None
+            )
 
     @property
     def ledger(self) -> Ledger:
@@ -103,7 +108,7 @@ class Audit:
 
     def apply(self, policy: Mapping[str, str] | None = None) -> Version | None:
         """Turn flagged findings into edits and write a new version; see :meth:`dross.Ledger.apply`."""
-        return self.ledger.apply(policy, run=self.run["run"])
+        return self.ledger.apply(policy, run=self.run["run"], data=self.data)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -112,7 +117,7 @@ class Audit:
 
 
 def audit(
-    data: Any,
+    data: Any = None,
     *,
     fdr: float = 0.1,
     seed: int = 0,
@@ -141,7 +146,13 @@ def audit(
     command
         The command that reproduces the run, for the report.
     **roles
-        Passed to :func:`dross.load` when ``data`` is not a dataset yet: ``label="stars"``, ``text="body"``, ….
+        Passed to :func:`dross.load` when ``data`` is not a dataset yet: ``label="stars"``, ``text="body"``, ``X=…``.
+
+    Raises
+    ------
+    DrossError
+        When an option makes no sense, the data cannot be read or gives nothing to learn from (no rows or one row, no
+        label or only one), or the workspace cannot be written. Nothing is left behind then.
 
     Examples
     --------
@@ -151,48 +162,94 @@ def audit(
     >>> found.findings().height
     0
     """
-    if not 0 < fdr < 1:
-        raise DrossError(f"fdr must be a number between 0 and 1, not {fdr}", fix="0.1 means one false alarm in ten")
-    chosen = _chosen(only)
+    chosen = check_options(fdr=fdr, seed=seed, only=only)
     if not isinstance(data, Dataset):
         from dross.io import load
 
         data = load(data, **roles)
-    if len(data) == 0:
-        raise DrossError("there are no rows to audit")
+    elif roles:
+        raise DrossError(
+            f"{', '.join(roles)} cannot be given with a dataset, whose roles are settled", fix="give them to dross.load"
+        )
+    _check(data)
     folder = _workspace(data, workspace)
-    signals = Signals(data, folder / "signals" if folder else None, progress)
-    outcomes, seconds = _detect(data, signals, chosen, progress)
-    found = {d.name(): (d, o) for d, o in outcomes if isinstance(o, Findings)}
-    started = time.perf_counter()
-    assessments = {one.issue: one for one in assess(data, signals, found, fdr, seed, progress)}
-    signals.seconds["calibration"] = time.perf_counter() - started
-    run = _summary(data, signals, outcomes, seconds, assessments)
-    run |= {"fdr": fdr, "seed": seed, "command": command, "only": list(only)}
-    result = Audit(data, signals, assessments, run, folder)
-    if folder is not None:
-        run["run"] = result.ledger.record(run, result.tables)
+    with ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(made_for(folder))
+            stack.enter_context(held(folder))
+        signals = Signals(data, folder / "signals" if folder else None, progress)
+        outcomes, seconds = _detect(data, signals, chosen, progress)
+        found = {d.name(): (d, o) for d, o in outcomes if isinstance(o, Findings)}
+        started = time.perf_counter()
+        assessments = {one.issue: one for one in assess(data, signals, found, fdr, seed, progress)}
+        signals.seconds["calibration"] = time.perf_counter() - started
+        run = _summary(data, signals, outcomes, seconds, assessments)
+        run |= {"fdr": fdr, "seed": seed, "command": command, "only": list(only)}
+        result = Audit(data, signals, assessments, run, folder)
+        if folder is not None:
+            run["run"] = result.ledger.record(run, result.tables, data=data)
     return result
+
+
+def check_options(*, fdr: float = 0.1, seed: int = 0, only: Sequence[str] = ()) -> list[Detector]:
+    """The methods to run; raises :class:`DrossError` where an option of :func:`audit` makes no sense.
+
+    >>> [detector.name() for detector in check_options(only=["exact-duplicates"])]
+    ['exact-duplicates']
+    """
+    if not 0 < fdr < 1:
+        raise DrossError(f"fdr must be a number between 0 and 1, not {fdr}", fix="0.1 means one false alarm in ten")
+    if seed < 0:
+        raise DrossError(f"the seed must be a whole number from 0 on, not {seed}", fix="0 is as good as any")
+    return _chosen(only)
+
+
+def _check(data: Dataset) -> None:
+    """Refuse data that gives nothing to compare or to learn from, before anything is written."""
+    where = data.source.path if data.source else None
+    if len(data) < 2:
+        rows = "is only one row" if len(data) else "are no rows"
+        raise DrossError(f"there {rows} to audit", where=where, fix="an audit compares rows: name more of them")
+    for role, known in ((Role.LABEL, _labels), (Role.TARGET, _targets)):
+        if data.has(role) and len(given := known(data)) < 2:
+            said = f"every {role} is {given[0]!r}" if given else f"every {role} is missing"
+            raise DrossError(
+                f"{said}, so there is nothing to learn",
+                where=f"column {data.name_of(role)!r}" + (f" of {where}" if where else ""),
+                fix=f"name another column, or audit without one: {role}=None in Python, --role {role}= in the shell",
+            )
+    _ = data.row_ids  # raises where an id stands on two rows
+
+
+def _labels(data: Dataset) -> list[Any]:
+    return data.classes[:2]
+
+
+def _targets(data: Dataset) -> list[Any]:
+    known = data.target[~np.isnan(data.target)]
+    return [float(known.min()), float(known.max())][: 1 + bool(known.min() < known.max())] if len(known) else []
 
 
 def _chosen(only: Sequence[str]) -> list[Detector]:
     if not only:
         return [kind() for kind in detectors() if kind.default]
-    kinds = [method(name) for name in only]
-    for kind, name in zip(kinds, only, strict=True):
+    if isinstance(only, str):
+        raise DrossError(f"only={only!r} is one text", fix=f"give a list: only=[{only!r}]")
+    kinds: dict[type[Detector], None] = {}  # each once, in the order asked for
+    for name in only:
+        kind = method(name)
         if not issubclass(kind, Detector):
             raise DrossError(f"{name!r} does not find defects", fix="see: dross methods --verb detect")
-    return [kind() for kind in kinds if issubclass(kind, Detector)]
+        kinds[kind] = None
+    return [kind() for kind in kinds]
 
 
 def _workspace(data: Dataset, given: str | Path | None) -> Path | None:
-    from dross.ledger import Ledger, workspace_for
+    from dross.ledger import workspace_for
 
     if given is None and data.source is None:
         return None
-    folder = workspace_for(data.source.path if data.source else None, given)
-    Ledger.open(folder, create=True).close()
-    return folder
+    return workspace_for(data.source.path if data.source else None, given)
 
 
 def _detect(
@@ -218,6 +275,10 @@ def _run(detector: Detector, data: Dataset, signals: Signals) -> Outcome:
         raise
     except DrossError as problem:
         return Failed(str(problem))
+    except OSError as error:
+        if is_full(error):  # no fault of the method, and the next would meet it too
+            raise
+        return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
     except Exception as error:  # noqa: BLE001 - a third party's method may raise anything; it is recorded as failed
         return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
 
@@ -230,9 +291,10 @@ def _summary(
     assessments: Mapping[Issue, Assessment],
 ) -> dict[str, Any]:
     from dross import __version__
+    from dross.io import remarks
 
     source = data.source
-    return {
+    summary = {
         "dross": __version__,
         "run": None,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -245,7 +307,24 @@ def _summary(
         "issues": {str(issue): _issue(one) for issue, one in assessments.items()},
         "methods": {d.name(): _status(o) | {"seconds": round(seconds[d.name()], 4)} for d, o in outcomes},
         "signals": {name: round(value, 4) for name, value in signals.seconds.items()},
+        "notes": remarks(data),
     }
+    return {name: _plain(value) for name, value in summary.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Plain JSON of whatever a method put into its summary; what is not a number becomes null, as JSON has no NaN."""
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, Iterable):
+        return [_plain(one) for one in value]
+    return str(value)
 
 
 def _status(outcome: Outcome) -> dict[str, Any]:
@@ -272,8 +351,8 @@ def _issue(one: Assessment) -> dict[str, Any]:
         "note": one.note,
         "curve": curve
         and {
-            "thresholds": curve.thresholds.tolist(),
-            "precision": curve.precision.tolist(),
-            "recall": curve.recall.tolist(),
+            "thresholds": curve.thresholds,
+            "precision": curve.precision,
+            "recall": curve.recall,
         },
     }

@@ -1,0 +1,74 @@
+"""``dross prove``: whether the changes helped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dross.core.dataset import Dataset
+    from dross.ledger import Ledger
+
+
+def command(
+    test: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A clean test set of your own, with the same columns.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="How many splits to repeat over.")] = 15,
+    seed: Annotated[int, typer.Option(help="Seed of the splits and of the random edits.")] = 0,
+    workspace: Annotated[Path | None, typer.Option(help="Where the record is. Default: .dross in this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the proof as one JSON object.")] = False,
+) -> None:
+    """Train on the raw data, on the treated data and on data with as many random edits, and compare the three."""
+    import json
+
+    from dross.cli._console import out, plain
+    from dross.ledger import Ledger, workspace_for
+    from dross.report.stored import NAME, keep_proof, render_stored
+    from dross.report.terminal import proof as show
+
+    with Ledger.open(workspace_for(given=workspace)) as ledger:
+        proof = _prove(ledger, test, repeats, seed)
+        kept = keep_proof(ledger, proof)
+        report = ledger.workspace / NAME
+        again = report.exists() and bool(ledger.runs())
+        if again:
+            render_stored(ledger)
+    if as_json:
+        plain(json.dumps(proof, ensure_ascii=False, allow_nan=False))
+        return
+    show(proof, out())
+    out().print(f"\nProof: {kept}" + (f"\nReport: {report}" if again else ""), soft_wrap=True)
+
+
+def _prove(ledger: Ledger, test: str | None, repeats: int, seed: int) -> dict[str, Any]:
+    from dross.cli._progress import bars
+    from dross.core.errors import DrossError
+    from dross.core.signal import Signals
+    from dross.job.prove import prove
+
+    versions = ledger.versions()
+    if not any(version.parent is not None for version in versions):
+        raise DrossError("nothing was applied yet, so there is nothing to prove", fix="run dross apply first")
+    raw, treated = ledger.base(), ledger.current()
+    given = _load(test, raw) if test is not None else None
+    with bars() as progress:
+        signals = Signals(raw, ledger.workspace / "signals", progress)
+        proof = prove(raw, treated, test=given, repeats=repeats, seed=seed, signals=signals, progress=progress)
+    about = {"raw": raw.fingerprint(), "treated": treated.fingerprint(), "version": versions[-1].number}
+    return {**about, "test_file": test, **proof.to_json()}
+
+
+def _load(path: str, raw: Dataset) -> Dataset:
+    """Read a test set with the roles of the raw data: what a model reads, and what it is to predict."""
+    from dross.core.roles import CONTENT, Role
+    from dross.io import load
+
+    roles: dict[str, Any] = {role.value: None for role in Role}
+    for role in (*CONTENT, Role.LABEL, Role.TARGET):
+        if raw.has(role):
+            columns = list(raw.roles[role])
+            roles[role.value] = columns if role.many else columns[0]
+    return load(path, **roles)
