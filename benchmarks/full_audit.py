@@ -48,7 +48,10 @@ def run_datalab(X: np.ndarray, labels: np.ndarray, probs: np.ndarray) -> dict[st
 
     lab = Datalab({"y": labels}, label_name="y", verbosity=0)
     lab.find_issues(features=X, pred_probs=probs)
-    return {"kinds": len(lab.get_issue_summary()), "flagged labels": int(lab.get_issues("label")["is_label_issue"].sum())}
+    return {
+        "kinds": len(lab.get_issue_summary()),
+        "flagged labels": int(lab.get_issues("label")["is_label_issue"].sum()),
+    }
 
 
 TOOLS = {"dross": run_dross, "datalab": run_datalab}

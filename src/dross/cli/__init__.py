@@ -47,23 +47,26 @@ def _app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    app.callback()(_options)
+
+    def options(
+        version: bool = typer.Option(False, "--version", help="Print the version."),
+    ) -> None:
+        """Find what is wrong with training data, repair it reversibly, and prove that it helped."""
+        if version:
+            from dross import __version__
+            from dross.cli._console import plain
+
+            plain(__version__)
+            raise typer.Exit
+
+    app.callback(invoke_without_command=True)(options)
     for file in sorted(Path(__file__).parent.glob("[!_]*.py")):
         module = importlib.import_module(f"dross.cli.{file.stem}")
         app.command(file.stem)(module.command)
     return app
 
 
-def _options(version: bool = False) -> None:
-    """Find what is wrong with training data, repair it reversibly, and prove that it helped."""
-    if version:
-        from dross import __version__
-        from dross.cli._console import plain
-
-        plain(__version__)
-        raise SystemExit(0)
-
-
 def _say(text: str) -> None:
-    printable = "".join(c if c.isprintable() else "�" for c in text)
-    print(printable, file=sys.stderr)  # noqa: T201
+    from dross.cli._console import one_line
+
+    print(one_line(text), file=sys.stderr)  # noqa: T201

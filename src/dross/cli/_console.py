@@ -37,10 +37,11 @@ def inert(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
-def one_line(text: str) -> str:
-    """:func:`inert` on a single line, so that text from the data cannot pass for a line of its own.
+def one_line(text: str, limit: int = 2000) -> str:
+    """:func:`inert` on a single line of bounded length, so that text from the data cannot pass for a line of its own.
 
     >>> one_line("no column 'a\\nb'")
     "no column 'a�b'"
     """
-    return inert(text).replace("\n", "�")
+    short = text if len(text) <= limit else f"{text[:limit]} … ({len(text):,} characters)"
+    return inert(short).replace("\n", "�")

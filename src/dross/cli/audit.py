@@ -96,6 +96,8 @@ def _finish(done: Audit, limits: dict[str, float], console: Any) -> None:
         console.print(one_line(f"dross: the method {name} failed: {reason}"), soft_wrap=True)
     broken = False
     for issue, limit in limits.items():
+        if issue not in done.run["issues"]:
+            console.print(f"dross: no method looked for {issue}, so --fail-on {issue} says nothing here")
         share = done.run["issues"].get(issue, {}).get("flagged", 0) / done.run["rows"]
         if share > limit:
             console.print(f"dross: {share:.2%} of the rows are flagged for {issue}, more than the {limit:.2%} allowed")
@@ -165,7 +167,9 @@ def _print_roles(data: Dataset) -> None:
     console = err()
     console.print(f"{counted(len(data), 'row')}, {data.task}")
     for role, columns, why in describe_roles(data):
-        shown = ", ".join(columns[:6]) + (f", … ({len(columns)} columns)" if len(columns) > 6 else "")
+        shown = ", ".join(one_line(column, 80) for column in columns[:6]) + (
+            f", … ({len(columns)} columns)" if len(columns) > 6 else ""
+        )
         console.print(one_line(f"  {role:<10} {shown}  ({why})"), soft_wrap=True)
     for remark in remarks(data):
         console.print(one_line(f"  note: {remark}"), soft_wrap=True)

@@ -14,20 +14,22 @@ if TYPE_CHECKING:
 def command(
     methods: Annotated[list[str] | None, typer.Argument(help="Only the claims of these methods.")] = None,
     all: Annotated[bool, typer.Option("--all", help="Run the slow ones too.")] = False,  # noqa: A002 - the option is --all
-    seeds: Annotated[int, typer.Option(help="How many seeds to repeat each over.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds to repeat each over.")] = 5,
     write: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.")] = None,
 ) -> None:
     """Rerun the papers' claims and print what was measured and whether it holds."""
     from rich.table import Table
 
     from dross.claims import Budget, check, claims
-    from dross.cli._console import err, out
+    from dross.cli._console import err, one_line, out
     from dross.core.errors import DrossError, nearest
     from dross.core.registry import methods as known
 
+    if write is not None and not write.absolute().parent.is_dir():
+        raise DrossError("there is no such folder", where=str(write.parent), fix="create it, or name another file")
     aliases = {m.alias: name for name, m in known().items() if m.alias}
     every = claims()
-    wanted = {aliases.get(name, name) for name in methods or []}
+    wanted = {aliases.get(name, name.replace("_", "-")) for name in methods or []}
     unknown = wanted - {c.method for c in every}
     if unknown:
         name = min(unknown)
@@ -36,7 +38,8 @@ def command(
     outcomes = []
     for outcome in check(chosen, Budget(seeds=tuple(range(seeds)))):
         outcomes.append(outcome)
-        err().print(f"{outcome.claim.method}: {outcome.claim.name}: {verdict(outcome)} ({outcome.seconds:.1f} s)")
+        said = f"{outcome.claim.method}: {outcome.claim.name}: {verdict(outcome)} ({outcome.seconds:.1f} s)"
+        err().print(one_line(said), soft_wrap=True)
     table = Table(title=f"{len(outcomes)} claims", title_justify="left")
     for heading in ("method", "claim", "measured", "verdict"):
         table.add_column(heading, overflow="fold")
@@ -64,7 +67,7 @@ def measured(outcome: Outcome) -> list[str]:
     for name, value in outcome.evidence.measured.items():
         if isinstance(value, tuple):
             mean, low, high = value
-            lines.append(f"{name} {mean:.3f} [{low:.3f}, {high:.3f}]")
+            lines.append(f"{name} {mean:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low <= high else ""))  # NaN: one seed
         else:
             lines.append(f"{name} {value:.4g}")
     return lines + ([outcome.evidence.note] if outcome.evidence.note else [])
@@ -83,5 +86,5 @@ def markdown(outcomes: list[Outcome]) -> str:
     ]
     for o in outcomes:
         cells = (o.claim.method, o.claim.says, "<br>".join(measured(o)), f"**{verdict(o)}**", f"{o.seconds:.0f}")
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

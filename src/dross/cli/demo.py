@@ -24,17 +24,21 @@ def command(
     from dross.cli.prove import command as prove
     from dross.core.errors import DrossError
     from dross.io import load
+    from dross.io.place import placing
     from dross.job.audit import audit
     from dross.report.terminal import summary
     from dross.testing.demo import digits_with_defects
 
+    if out.exists() and not out.is_dir():
+        raise DrossError("this is a file", where=str(out), fix="name a folder with --out")
     if out.exists() and any(out.iterdir()) and not (out / ".dross").exists():
         raise DrossError("the folder holds something else", where=str(out), fix="name another one with --out")
     demo = digits_with_defects()
     out.mkdir(parents=True, exist_ok=True)
     path = out / "digits.parquet"
     if not path.exists():
-        pq.write_table(demo.table, path)
+        with placing(path) as whole:
+            pq.write_table(demo.table, whole)
     err().print(f"{demo.table.num_rows:,} handwritten digits with planted defects: {path}", soft_wrap=True)
     with bars() as progress:
         done = audit(load(str(path), image="image", label="label"), progress=progress, command="dross demo")

@@ -16,7 +16,11 @@ def command(
     import json
 
     from dross.cli._console import out, plain
+    from dross.core.errors import DrossError, nearest
+    from dross.core.registry import VERBS
 
+    if verb is not None and verb not in VERBS:
+        raise DrossError(f"--verb: there is no verb {verb!r}", fix=nearest(verb, list(VERBS)))
     rows = [row for row in _described() if verb in (None, row["verb"])]
     if as_json:
         for row in rows:

@@ -16,7 +16,7 @@ def command(
     test: Annotated[
         str | None, typer.Option(metavar="FILE", help="A clean test set of your own, with the same columns.")
     ] = None,
-    repeats: Annotated[int, typer.Option(help="How many splits to repeat over.")] = 15,
+    repeats: Annotated[int, typer.Option(help="How many splits to repeat over.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the splits and of the random edits.")] = 0,
     workspace: Annotated[Path | None, typer.Option(help="Where the record is. Default: .dross in this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the proof as one JSON object.")] = False,
@@ -56,9 +56,26 @@ def _prove(ledger: Ledger, test: str | None, repeats: int, seed: int) -> dict[st
     given = _load(test, raw) if test is not None else None
     with bars() as progress:
         signals = Signals(raw, ledger.workspace / "signals", progress)
-        proof = prove(raw, treated, test=given, repeats=repeats, seed=seed, signals=signals, progress=progress)
+        proof = prove(
+            raw,
+            treated,
+            test=given,
+            repeats=repeats,
+            seed=seed,
+            wrong_labels=_wrong_labels(ledger, raw),
+            signals=signals,
+            progress=progress,
+        )
     about = {"raw": raw.fingerprint(), "treated": treated.fingerprint(), "version": versions[-1].number}
     return {**about, "test_file": test, **proof.to_json()}
+
+
+def _wrong_labels(ledger: Ledger, raw: Dataset) -> float | None:
+    """The share of wrong labels that the latest audit of the same data estimates."""
+    runs = ledger.runs()
+    summary = ledger.run() if runs else {}
+    share = summary.get("issues", {}).get("label", {}).get("share")
+    return float(share[0]) if share and summary["fingerprint"] == raw.fingerprint() else None
 
 
 def _load(path: str, raw: Dataset) -> Dataset:

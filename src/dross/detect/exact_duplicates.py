@@ -6,26 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from dross.core.dataset import Dataset
-from dross.core.hashing import Hashes
 from dross.core.method import Detector
 from dross.core.results import Findings, Issue, NotApplicable
 from dross.core.signal import Signals
-from dross.signals.content_hash import ContentHash
-
-
-def first_of_each(hashes: Hashes) -> npt.NDArray[np.int64]:
-    """The position of the first row with the same hash, shape (n,); a row's own position when it is the first.
-
-    O(n log n).
-
-    >>> first_of_each(np.array([7, 8, 7, 7], np.uint64)).tolist()
-    [0, 1, 0, 0]
-    """
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    return np.asarray(first[inverse], np.int64)
+from dross.signals.content_hash import ContentHash, first_of_each
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import pyarrow as pa
 from dross.core.compiled import threads
 from dross.core.dataset import Dataset, Source
 from dross.core.errors import DrossError, MissingExtra
+from dross.core.paths import expanded
 from dross.core.roles import Role
 from dross.io.paths import IMAGES, reading
 
@@ -111,7 +112,7 @@ def root_of(source: Source | None) -> Path:
     """The folder at which relative paths of images start: that of the source, else the working folder."""
     if source is None:
         return Path()
-    path = Path(source.path).expanduser()
+    path = expanded(source.path)
     if path.is_dir():
         return path
     fixed = path.parent

@@ -22,6 +22,7 @@ from dross.io.vectors import ADDED, as_column, check_probs, users, vectors
 
 REMARKS = b"dross.remarks"
 _MATRICES = {Role.EMBEDDING, Role.PROBS}
+_LEARNED = {Role.LABEL, Role.LABELS, Role.TARGET, Role.ANNOTATIONS}
 
 
 class Keywords(TypedDict, total=False):
@@ -102,6 +103,7 @@ def load(source: Any = None, *, X: Any = None, **roles: Unpack[Keywords]) -> Dat
     if table.num_rows == 0:
         raise delimited.no_rows(where or "the data")
     table, columns = _place(table, given, where)
+    _refuse_twice(columns, where)
     state = guess(table, {**_unclaimed(defaults, columns), **columns})
     state.notes[:0] = notes
     _settle(state, columns, where)
@@ -229,6 +231,23 @@ def _place(
             table = as_table(table.append_column(role.value, column))[0]
             columns[role] = (role.value,)
     return table, columns
+
+
+def _refuse_twice(columns: Mapping[Role, tuple[str, ...] | None], where: str | None) -> None:
+    """Refuse several columns for a role that takes one, and what is to be learned named as something else too."""
+    for role, names in columns.items():
+        if names and len(names) > 1 and not role.many:
+            raise DrossError(
+                f"the role {role} takes one column, not {len(names)}: {', '.join(names)}", where=where, fix="name one"
+            )
+        for other, others in columns.items():
+            shared = sorted(set(names or ()) & set(others or ()))
+            if role in _LEARNED and other is not role and shared:
+                raise DrossError(
+                    f"the column {shared[0]!r} is given both as {role} and as {other}",
+                    where=where,
+                    fix="a column to learn has no other role: leave one of them out",
+                )
 
 
 def _names_columns(value: Any) -> bool:

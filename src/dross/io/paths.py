@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from dross.core.errors import DrossError, nearest
+from dross.core.paths import expanded
 
 FORMATS = {
     ".csv": "csv",
@@ -70,7 +71,7 @@ def find(source: str) -> Found:
     """
     if "://" in source:
         raise DrossError("dross reads files on this machine", where=source, fix="download it first and name the file")
-    path = Path(source).expanduser()
+    path = expanded(source)
     with reading(source):
         there = path.exists() and source != ""
     if not there:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from dross.core.dataset import Source
 from dross.core.errors import DrossError
+from dross.core.paths import expanded
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def _refuse(path: Path, source: Source | None, overwrite: bool) -> None:
 
 def _belongs(path: Path, source: Source) -> bool:
     """Whether the path is the source, lies in it, or would be taken for one of its shards."""
-    own = Path(source.path).expanduser().absolute()
+    own = expanded(source.path).absolute()
     if any(mark in source.path for mark in "*?[") and not own.exists():
         return fnmatch.fnmatch(str(path), str(own))
     return path == own.resolve() or own.resolve() in path.parents

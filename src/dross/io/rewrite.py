@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from dross.core.dataset import Source
 from dross.core.errors import DrossError, nearest
+from dross.core.paths import expanded
 from dross.io.delimited import Dialect, raw, sniff
 from dross.io.paths import Found, compression_of, find, format_of, reading
 from dross.io.place import placing
@@ -74,7 +75,7 @@ def rewrite_csv(
     >>> (folder / "out.csv").read_text()
     'x,y\\n1.50,"a"\\n3,d\\n'
     """
-    path = Path(out).expanduser()
+    path = expanded(out)
     location = source.path if isinstance(source, Source) else source
     found = find(location)
     if found.format not in {"csv", "tsv"} or format_of(path) != found.format:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dross.core.errors import DrossError, nearest
+from dross.core.paths import expanded
 from dross.core.roles import Role
 from dross.io.memory import column_of
 from dross.io.paths import reading
@@ -39,7 +40,7 @@ def vectors(given: Any, table: pa.Table, role: Role) -> Matrix:
     """The matrix that the user named or gave for ``role``, shape (n, d), float32."""
     word = _WORDS[role]
     if isinstance(given, Path) or (isinstance(given, str) and given not in table.column_names):
-        matrix = _stored(Path(given).expanduser(), table, word)
+        matrix = _stored(expanded(given), table, word)
     elif isinstance(given, str):
         matrix = stacked(table.column(given), given)
     else:
@@ -128,21 +129,32 @@ def _stored(path: Path, table: pa.Table, word: str) -> Matrix:
             fix=nearest(str(path), table.column_names),
         )
     with reading(path):
-        loaded = np.load(path, allow_pickle=False)
-        if path.suffix == ".npy":
-            array = loaded
-        else:
-            with loaded:
-                named = loaded.files[0] if len(loaded.files) == 1 else word
-                if named not in loaded.files:
-                    raise DrossError(
-                        f"the file holds several arrays and none is called {word!r}: {', '.join(loaded.files[:10])}",
-                        where=str(path),
-                        fix=f"save the one you mean as {word!r}",
-                    )
-                array = loaded[named]
+        array = _array(path, word)
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
         raise DrossError(
             f"{word} must be a matrix of numbers, not {array.dtype} of shape {array.shape}", where=str(path)
         )
-    return np.asarray(array, np.float32)
+    with np.errstate(over="ignore"):  # what is too large for single precision is refused as an infinity
+        return np.asarray(array, np.float32)
+
+
+def _array(path: Path, word: str) -> npt.NDArray[Any]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if path.suffix == ".npy":
+            return np.asarray(loaded)
+        with loaded:
+            named = loaded.files[0] if len(loaded.files) == 1 else word
+            if named not in loaded.files:
+                raise DrossError(
+                    f"the file holds several arrays and none is called {word!r}: {', '.join(loaded.files[:10])}",
+                    where=str(path),
+                    fix=f"save the one you mean as {word!r}",
+                )
+            return np.asarray(loaded[named])
+    except ValueError as error:
+        if "pickle" not in str(error):  # NumPy would advise to load the objects all the same
+            raise
+        raise DrossError(
+            "the file cannot be read: it is no array of numbers", where=str(path), fix="save it with numpy.save"
+        ) from error

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from dross.core.dataset import Source
 from dross.core.errors import DrossError, nearest
 from dross.core.hashing import digest
+from dross.core.paths import expanded
 from dross.io.canonical import restore
 from dross.io.paths import compression_of, format_of
 from dross.io.place import placing
@@ -71,7 +72,7 @@ def write(
     >>> (folder / "out.csv").read_text()
     "x,y\\n1,'=1+1\\n2,b\\n"
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     kind, table = _kind(path, format), users(table)
     count = 0
     if kind in {"csv", "tsv"}:

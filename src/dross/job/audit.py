@@ -76,14 +76,14 @@ class Audit:
         """
         import polars as pl
 
+        from dross.ledger.runs import SCHEMA
+
         if issue is not None and issue not in set(Issue):
             raise DrossError(f"no issue is called {issue!r}", fix=nearest(issue, [str(i) for i in Issue]))
         chosen = [table for name, table in self.tables.items() if issue in (None, name)]
-        if not chosen:
-            return pl.DataFrame(schema=list(COLUMNS))
         frames = [
             pl.DataFrame(table.select(COLUMNS)).with_columns(pl.col("issue", "method").cast(pl.String))
-            for table in chosen
+            for table in chosen or [SCHEMA.empty_table()]
         ]
         frame = pl.concat(frames)
         return frame.filter(pl.col("flagged")) if flagged else frame

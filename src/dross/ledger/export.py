@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from dross.core.dataset import Dataset, Source
 from dross.core.errors import DrossError
+from dross.core.paths import expanded
 from dross.ledger import outputs
 from dross.ledger.state import content_of, dropped, materialise
 
@@ -57,7 +58,7 @@ def export(
     """
     from dross.io.write import write
 
-    out = out.expanduser()
+    out = expanded(out)
     if outputs.inside(workspace, out):
         raise DrossError("the export would stand inside the workspace", where=str(out), fix="choose another folder")
     source, replace = base.source, outputs.ours(workspace, out)

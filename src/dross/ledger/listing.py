@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dross.core.errors import DrossError
+from dross.core.paths import expanded
 from dross.ledger import outputs
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def write_findings(findings: pa.Table, kind: str, out: Path | None, workspace: P
             sys.stdout.write(text)
         return
 
-    out = out.expanduser()
+    out = expanded(out)
     with placing(out, overwrite=outputs.ours(workspace, out)) as path:
         if kind == "parquet":
             pq.write_table(findings, path)

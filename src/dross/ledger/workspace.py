@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from dross.core.hashing import digest
+from dross.core.paths import expanded
 
 NAME = ".dross"
 _MAGIC = frozenset("*?[")
@@ -30,10 +31,10 @@ def workspace_for(source: str | Path | None = None, given: str | Path | None = N
     """
     chosen = given or os.environ.get("DROSS_WORKSPACE")
     if chosen:
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     if source is None or "://" in str(source):
         return Path(NAME)
-    fixed = Path(*_before_magic(Path(source).expanduser()))
+    fixed = Path(*_before_magic(expanded(source)))
     return (fixed if is_glob(source) else fixed.parent) / NAME
 
 
@@ -57,7 +58,7 @@ def absolute(source: str | None) -> str | None:
     """A path or glob made independent of the current folder; addresses of other kinds stay as they are."""
     if source is None or "://" in source:
         return source
-    return str(Path(source).expanduser().absolute())
+    return str(expanded(source).absolute())
 
 
 def files_of(source: str | None) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Claims about the error rates that calibration gives to findings."""
