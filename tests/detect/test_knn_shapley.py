@@ -40,11 +40,11 @@ def by_definition(distances: np.ndarray, labels: np.ndarray, wanted: int, k: int
     return values
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.integers(1, 7), st.integers(1, 4), st.integers(0, 10_000))
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 10_000))
 def test_exact_values_are_shapleys_by_brute_force(n: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    X, points = rng.integers(-4, 5, (n, 2)).astype(float), rng.integers(-4, 5, (2, 2)).astype(float)
+    X, points = rng.normal(size=(n, 2)), rng.normal(size=(2, 2))  # no two rows equally far
     labels, wanted = rng.integers(0, 2, n), rng.integers(0, 2, 2)
     truth = np.mean(
         [by_definition(((X - p) ** 2).sum(1), labels, t, k) for p, t in zip(points, wanted, strict=True)], axis=0

@@ -77,3 +77,10 @@ def test_make_targets_named_in_the_readme_exist() -> None:
     for target in re.findall(r"^\$ make (\w+)", README, re.MULTILINE):
         assert f"\n{target}:" in makefile
     assert shutil.which("make") is None or os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_python_of_the_guide_runs(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL):
+        done = run(tmp_path, sys.executable, "-c", block)
+        assert done.returncode == 0, done.stdout + done.stderr

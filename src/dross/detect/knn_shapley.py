@@ -85,7 +85,7 @@ def knn_shapley(
     The worth of a set of rows is the share of right labels among the k rows of it that are nearest to a validation
     point, averaged over the points (theorem 1 of the paper); the values add up to the worth of all rows. Time
     O(m n (d + 1)) for m points; the distances are held in blocks, so memory is O(n d + m d). Distances are computed
-    in float32; rows equally far are taken in their order.
+    in float32; which of two rows comes first that are equally far up to its rounding is left open.
 
     Parameters
     ----------

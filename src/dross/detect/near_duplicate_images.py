@@ -13,7 +13,7 @@ from dross.core.paper import Paper
 from dross.core.results import Findings, Issue, NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
-from dross.signals.image_hash import ImagePairs
+from dross.signals.image_hash import ImageNeighbours, ImagePairs
 from dross.signals.pairs import best_twins, groups, suspicion
 
 
@@ -40,7 +40,7 @@ class NearDuplicateImages(Detector):
 
     def run(self, data: Dataset, signals: Signals) -> Findings | NotApplicable:
         """Name the earlier picture that each looks most like."""
-        if len(data) < 6:
+        if len(data) <= ImageNeighbours().k:
             return NotApplicable(f"{len(data)} pictures are too few to tell a copy from a likeness")
         pairs = signals[ImagePairs()]
         rows, twins, similarity = best_twins(pairs)

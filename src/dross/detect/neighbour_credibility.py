@@ -71,8 +71,8 @@ def fit_noise(shares: Shares, k: int) -> tuple[int, float]:
     A label is right with chance 1 - rate and else any of the other k - 1 classes; ``shares`` (m, 10) is what
     :func:`belief_in_given` says of the labelled rows. Where rows of the classes look alike, noise and doubt cannot be
     told apart: of all pairs that fit about as well as the best, the one with the least noise is taken, and most
-    labels are taken to be right, but not all (rate 0.005 to 0.45). The likelihood is summed over a histogram of log-odds, so the
-    order of the rows does not matter.
+    labels are taken to be right, but not all (rate 0.005 to 0.45). The likelihood is summed over a histogram of
+    log-odds, so the order of the rows does not matter.
     """
     width = 2 * _SPAN / _BINS
     bins = ((_log_odds(shares) + _SPAN) / width).astype(np.int64)

@@ -17,7 +17,7 @@ from dross.core.paper import Paper
 from dross.core.results import Findings, Issue, NotApplicable, Rows
 from dross.core.roles import Role
 from dross.core.signal import Signals
-from dross.models.given_labels import Probs, kernel_weights, labels_and_probs, likeliest_other, row_chunks
+from dross.models.given_labels import kernel_weights, labels_and_probs, likeliest_other, row_chunks
 from dross.signals.embedding import Embedding
 from dross.signals.neighbours import Neighbours
 from dross.signals.probabilities import Probabilities
@@ -56,7 +56,7 @@ def negative_class(classes: list[Any], counts: npt.NDArray[np.int64]) -> int:
 def positive_share(
     labels: Codes, missed: npt.NDArray[np.bool_], negative: int, indices: npt.NDArray[Any], weights: Shares
 ) -> Shares:
-    """The share of positives in the neighbourhood of each of m rows, shape (m,): the intrinsic strategy.
+    """The share of positives in the neighbourhood of each of m rows, shape (m,), from neighbours (m, j) and weights.
 
     Positives are taken to be clean. Those the model took for negatives (``missed``, shape (n,)) count double: it is
     the wrong negatives around them that made it miss. Neighbours without a label do not vote.
@@ -68,19 +68,6 @@ def positive_share(
     votes = np.where((indices >= 0) & (labels[indices] >= 0), weights * (1 + missed[indices]), 0.0)
     positive = np.where(labels[indices] != negative, votes, 0.0)
     share: Shares = (positive.sum(axis=1) / np.maximum(votes.sum(axis=1), 1e-12)).astype(np.float32)
-    return share
-
-
-def foreign_share(labels: Codes, voters: Codes, indices: npt.NDArray[Any], weights: Shares) -> Shares:
-    """The share of other labels than the row's own among its trusted neighbours, (m,): the extrinsic strategy.
-
-    ``labels`` (m,) are those of the rows, ``voters`` those of the trusted rows that ``indices`` (m, j) points to.
-
-    >>> foreign_share(np.array([0]), np.array([1, 0]), np.array([[0, 1]]), np.ones((1, 2), np.float32)).tolist()
-    [0.5]
-    """
-    votes = np.where(voters[indices] != labels[:, None], weights, 0.0)
-    share: Shares = (votes.sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-12)).astype(np.float32)
     return share
 
 
@@ -110,10 +97,11 @@ class NoisyNegatives(Detector):
 
     Parekh, Anand, Awekar, "Noise in Relation Classification Dataset TACRED: Characterization and Reduction", 2023.
     Intrinsic strategy (the default): positives are taken to be clean, and negatives that lie near them, above all near
-    those the model misses, are suspects. Extrinsic strategy (``trusted`` given): every row is compared with the nearest
-    rows of a clean subset, which finds wrong positives too. Both are averaged with the model's own doubt, so that a
-    row is flagged when neighbours and model together say so; the paper takes the neighbours' word alone. Eliminating
-    the flagged rows or writing the suggestion are the paper's two remedies.
+    those the model misses, are suspects. Extrinsic strategy (``trusted`` given): negatives are compared with the
+    nearest rows of a clean subset. Both are averaged with the model's own doubt, so that a row is flagged when
+    neighbours and model together say so; the paper takes the neighbours' word alone. Eliminating the flagged rows or
+    writing the suggestion are the paper's two remedies. Its extension to wrong positives is left out: where positives
+    are rare, few trusted ones are near, and it flags right labels.
 
     Attributes
     ----------
@@ -134,7 +122,7 @@ class NoisyNegatives(Detector):
     trusted: str | None = None
 
     def run(self, data: Dataset, signals: Signals) -> Findings | NotApplicable:
-        """Score the negatives (extrinsic: all rows that are not trusted); the suggestion is the likeliest other."""
+        """Score the negatives (those that are not trusted); the suggestion is the likeliest positive class."""
         labelled = data.codes >= 0
         counts = np.bincount(data.codes[labelled], minlength=len(data.classes))
         if len(counts) < 2:
@@ -150,10 +138,9 @@ class NoisyNegatives(Detector):
         if isinstance(found, NotApplicable):
             return found
         given, P = found
-        if self.trusted is None:
-            rows, doubt = _intrinsic(given, P, negative, signals)
-        else:
-            rows, doubt = _extrinsic(given, _in_split(data, self.trusted), signals)
+        rows, indices, distances = self._neighbours(data, given, negative, signals)
+        missed = labelled & (given != negative) & (P[:, negative] >= P.max(axis=1))
+        doubt = positive_share(given, missed, negative, indices, kernel_weights(distances))
         own, suggestion = P[rows, given[rows]], likeliest_other(given[rows], P[rows])
         score = np.clip((doubt + 1 - own) / 2, 0, 1).astype(np.float32)
         return Findings(
@@ -161,7 +148,7 @@ class NoisyNegatives(Detector):
             rows,
             score,
             suggestion=suggestion,
-            evidence={"neighbours_against": doubt, "given_probability": own},
+            evidence={"positive_neighbours": doubt, "given_probability": own},
             summary={
                 "negative_class": str(data.classes[negative]),
                 "negative_share": float(counts[negative] / counts.sum()),
@@ -170,6 +157,20 @@ class NoisyNegatives(Detector):
             },
         )
 
+    def _neighbours(
+        self, data: Dataset, given: Codes, negative: int, signals: Signals
+    ) -> tuple[Rows, npt.NDArray[Any], Shares]:
+        """The negatives to score, and their nearest rows (of the clean subset where there is one)."""
+        rows = np.flatnonzero(given == negative)
+        if self.trusted is None:
+            hood = signals[Neighbours()]
+            return rows, hood.indices[rows], hood.distances[rows]
+        clean = _in_split(data, self.trusted)
+        rows, sure = rows[~clean[rows]], np.flatnonzero((given >= 0) & clean)
+        X = signals[Embedding()]
+        nearest, distances = nearest_trusted(X[rows], X[sure], min(TRUSTED_NEIGHBOURS, len(sure)))
+        return rows, sure[nearest], distances
+
     def _negative(self, data: Dataset, counts: npt.NDArray[np.int64]) -> int:
         if self.negative is None:
             return negative_class(data.classes, counts)
@@ -177,21 +178,6 @@ class NoisyNegatives(Detector):
         if self.negative not in names:
             raise DrossError(f"no class is called {self.negative!r}", fix=f"choose one of: {', '.join(names[:20])}")
         return names.index(self.negative)
-
-
-def _intrinsic(given: Codes, P: Probs, negative: int, signals: Signals) -> tuple[Rows, Shares]:
-    rows = np.flatnonzero(given == negative)
-    hood = signals[Neighbours()]
-    missed = (given >= 0) & (given != negative) & (P[:, negative] >= P.max(axis=1))
-    weights = kernel_weights(hood.distances[rows])
-    return rows, positive_share(given, missed, negative, hood.indices[rows], weights)
-
-
-def _extrinsic(given: Codes, clean: npt.NDArray[np.bool_], signals: Signals) -> tuple[Rows, Shares]:
-    rows, sure = np.flatnonzero((given >= 0) & ~clean), np.flatnonzero((given >= 0) & clean)
-    X = signals[Embedding()]
-    indices, distances = nearest_trusted(X[rows], X[sure], min(TRUSTED_NEIGHBOURS, len(sure)))
-    return rows, foreign_share(given[rows], given[sure], indices, kernel_weights(distances))
 
 
 def _in_split(data: Dataset, value: str) -> npt.NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from dross.core.dataset import Dataset
 from dross.core.method import Detector
 from dross.core.results import Findings, Issue, NotApplicable
 from dross.core.signal import Signals
-from dross.signals.closeness import FEWEST, dimensions
+from dross.signals.closeness import dimensions
 from dross.signals.neighbours import Neighbours
 from dross.signals.pairs import best_twins, groups, suspicion
 from dross.signals.semantic_pairs import SemanticPairs
@@ -25,8 +25,9 @@ class SemanticDuplicates(Detector):
     How near that is follows from the data: around each row, the distances to its neighbours give the density and the
     intrinsic dimension (Levina and Bickel, 2004), and under a locally uniform density a pair must be so close that 0.05
     such pairs are expected in the whole dataset, and at most half as far as the tenth neighbour. A tight cluster is no
-    reason, nor are a few dimensions, where small distances are common. The score falls from 1 at distance 0 to 0.5 at that bound. Rows with equal content are left to
-    exact duplicates; of more than ten rows at one place nothing is said.
+    reason, nor are a few dimensions, where small distances are common. The score falls from 1 at distance 0 to 0.5 at
+    that bound. Rows with equal content are left to exact duplicates; of more than ten rows at one place nothing is
+    said.
     """
 
     finds: ClassVar[Issue] = Issue.SEMANTIC_DUPLICATE
@@ -36,7 +37,7 @@ class SemanticDuplicates(Detector):
         """Name the nearest earlier row of every row that is too near to one."""
         if not data.content:
             return NotApplicable("no column holds content: no text, image, feature or embedding")
-        if len(data) < FEWEST + 2:
+        if len(data) <= Neighbours().k:
             return NotApplicable(f"{len(data)} rows are too few to tell a copy from a neighbour")
         near = signals[Neighbours()]
         if not (near.distances[:, -1] > 0).any():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -14,8 +13,9 @@ from dross.core.dataset import Dataset
 from dross.core.errors import DrossError
 from dross.core.signal import Progress, Signals, silent
 from dross.core.statistics import holm
-from dross.job.arms import Arm, Material, arms, gather, splits
-from dross.job.paired import Estimated, Measured, Numbers, Scored, measure
+from dross.job.arms import Material, arms, gather, splits
+from dross.job.learner import model_name, score, tune
+from dross.job.paired import Estimated, Measured, Scored, measure
 from dross.job.verdict import Facts, judge
 
 TEST_SHARE = 0.2
@@ -106,7 +106,8 @@ def prove(
     Each repeat splits the *raw* rows; copies of a row, and rows of one group, stay on one side. The training side is
     used as it was (raw), with the edits that fell on it (treated), and with as many edits of the same kinds given to
     random rows of the same classes (placebo). All three are scored on the same test rows with their original labels,
-    also where the treatment changed or dropped those rows. Features are measured once, on the raw data.
+    also where the treatment changed or dropped those rows. Features are measured, and the model's penalty is chosen,
+    once and on the raw data, so that the arms differ in their rows and in nothing else.
 
     The verdict rests on one score, accuracy or R²: ``helped`` when treated beats raw and placebo, ``hurt`` when it is
     worse than raw, each at the 5 % level of the corrected resampled t-test (Nadeau and Bengio, "Inference for the
@@ -165,7 +166,7 @@ def prove(
         train_rows=facts.train_rows,
         test_rows=facts.test_rows,
         test=_what_test(test is not None, fixed),
-        model=_model_name(facts.k),
+        model=model_name(facts.k),
         repeats=repeats,
         seed=seed,
         notes=tuple(_notes(material, facts.train_rows)),
@@ -192,11 +193,15 @@ def _run(
 def _repeats(material: Material, repeats: int, seed: int) -> Iterator[tuple[dict[str, Scored], tuple[int, int, int]]]:
     """The answers of the three arms in each repeat, and how many rows trained, tested and were edited."""
     rng = np.random.default_rng(seed)
+    k = None if material.changes.classes is None else len(material.changes.classes)
+    penalty: float | None = None
     for drawn, rest in splits(material, repeats, TEST_SHARE, rng):
         train = _affordable(drawn, material, rng)
         held = _at_most(rest, MOST_ROWS, np.random.default_rng(seed))
         _check_sizes(train, held)
-        answers = {name: _score(arm, material, held) for name, arm in arms(material, train, rng).items()}
+        versions = arms(material, train, rng)
+        penalty = tune(versions["raw"], k, seed) if penalty is None else penalty
+        answers = {name: score(arm, material, held, penalty) for name, arm in versions.items()}
         yield answers, (len(train), len(held), int(material.changes.edited[train].sum()))
 
 
@@ -242,55 +247,6 @@ def _affordable(train: npt.NDArray[np.int64], material: Material, rng: np.random
     k = 1 if material.changes.classes is None else len(material.changes.classes)
     most = min(MOST_ROWS, max(2000, int(MOST_WORK / (material.vectors.shape[1] * k))))
     return _at_most(train, most, rng)
-
-
-# ---- the model ------------------------------------------------------------------------------------------------------
-
-
-def _model_name(k: int | None) -> str:
-    return "ridge regression on the embedding" if k is None else "logistic regression on the embedding"
-
-
-def _score(arm: Arm, material: Material, held: npt.NDArray[np.int64]) -> Scored:
-    """Fit one model to an arm and let it answer for the test rows."""
-    scale = np.sqrt(material.vectors.shape[1] / max(float(np.mean(np.sum(material.vectors**2, axis=1))), 1e-12))
-    X, X_test = arm.X * scale, material.vectors[held] * scale
-    truth, group = material.truth[held], material.group[held]
-    if material.changes.classes is None:
-        from sklearn.linear_model import Ridge
-
-        guess = Ridge(alpha=1.0).fit(X, arm.y, sample_weight=arm.weight).predict(X_test)
-        return Scored(truth, guess, np.ones(len(held)), group)
-    probs = class_probabilities(X, arm.y.astype(np.int64), arm.weight, X_test, len(material.changes.classes))
-    codes = truth.astype(np.int64)
-    return Scored(codes, probs.argmax(1), probs[np.arange(len(held)), codes], group)
-
-
-def class_probabilities(
-    X: npt.NDArray[Any], y: npt.NDArray[np.int64], weight: Numbers, X_test: npt.NDArray[Any], k: int
-) -> npt.NDArray[np.float64]:
-    """What a logistic regression trained on (X, y) says of the test rows, shape (t, k), every entry above zero.
-
-    Classes it has not seen, and certainty, are tempered as by one imaginary row of each class: the answer is mixed
-    with the uniform distribution at weight k / (n + k). One class in y gives that class alone.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    probs = np.zeros((len(X_test), k))
-    X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
-    seen = np.unique(y)
-    if len(seen) == 1:
-        probs[:, seen] = 1.0
-    else:
-        with warnings.catch_warnings():
-            # the arms are compared at equal effort; a fit that stops at the limit is good enough and no news
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(max_iter=200, tol=1e-3).fit(X, y, sample_weight=weight)
-        probs[:, seen] = model.predict_proba(X_test)
-    share = k / (len(y) + k)
-    mixed: Numbers = (1 - share) * probs + share / k
-    return mixed
 
 
 # ---- the comparison -------------------------------------------------------------------------------------------------

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from dross.core.dataset import Dataset
 from dross.core.hashing import Hashes
 from dross.core.roles import CONTENT, Role
-from dross.core.signal import Signals
-from dross.signals.content_hash import ContentHash, first_of_each
+from dross.signals.content_hash import first_of_each
 from dross.signals.sampling import row_keys
 
 Codes = npt.NDArray[np.int32]
@@ -39,44 +38,41 @@ class Folds:
     kept_together: tuple[str, ...]
 
 
-def folds_of(data: Dataset, signals: Signals, codes: Codes, count: int, seed: int = 0) -> Folds:
+def folds_of(data: Dataset, hashes: Hashes, codes: Codes, count: int, seed: int = 0) -> Folds:
     """Cut the rows into folds: every class spread evenly, rows of one unit and rows of equal content in one fold.
 
-    ``codes`` are class numbers, shape (n,), -1 for missing. A group column is kept together when it has at least ten
-    values per fold and none of them holds more rows than a fold; other group columns are traits of the rows, and
-    holding one of those out whole would measure something else. Equal rows are kept together unless they are more than
-    half of all: then the content has few values, and equality is no sign of copying. Which fold a row falls into depends on its content and
-    the seed, not on the order of the rows.
+    ``hashes`` are those of the rows' content, ``codes`` class numbers, both shape (n,); -1 is a missing label.
+
+    A group column is kept together when it has at least ten values per fold and none of them holds more rows than a
+    fold; other group columns are traits of the rows, and holding one of those out whole would measure something else.
+    Equal rows are kept together unless there are fewer different rows than half of all: then the content has few
+    values, and equality is no sign of copying. Which fold a row falls into depends on its content and the seed, not on
+    the order of the rows.
 
     >>> from dross.testing.planted import blobs
-    >>> data = blobs(100).data; folds = folds_of(data, Signals(data), data.codes, 5)
+    >>> data = blobs(100).data; folds = folds_of(data, data.hashes("x"), data.codes, 5)
     >>> np.bincount(folds.of).tolist(), folds.kept_together
     ([20, 20, 20, 20, 20], ())
     """
     n = len(data)
-    twins = first_of_each(signals[ContentHash()])
+    twins = first_of_each(hashes)
     different = len(np.unique(twins))
     if 2 * different < n:
         twins, different = np.arange(n), n
     ties, together = [twins], ["copies"] if different < n else []
     for name in data.roles.get(Role.GROUP, ()):
         first = first_of_each(data.hashes(name))
+        alone = np.asarray(data.table.column(name).is_null().to_numpy(), bool)
+        first[alone] = np.flatnonzero(alone)
         sizes = np.bincount(first, minlength=n)
-        missing = np.flatnonzero(~_valid(data, name))
-        first[missing] = missing
-        if (sizes > 0).sum() >= UNITS_PER_FOLD * count and sizes.max() * count <= n:
+        if n and (sizes > 0).sum() >= UNITS_PER_FOLD * count and sizes.max() * count <= n:
             ties.append(first)
             together.append(name)
     units = components(ties) if len(ties) > 1 else twins
-    if n and np.bincount(units).max() * count > max(n, count):
-        units, together = twins, together[:1] if together[:1] == ["copies"] else []
-    keys = row_keys(data, CONTENT, seed)
-    of, count = deal(units, codes, keys, count)
+    if len(ties) > 1 and np.bincount(units).max() * count > n:
+        units, together = twins, [name for name in together if name == "copies"]
+    of, count = deal(units, codes, row_keys(data, CONTENT, seed), count)
     return Folds(of, count, tuple(together))
-
-
-def _valid(data: Dataset, name: str) -> npt.NDArray[np.bool_]:
-    return np.asarray(data.table.column(name).is_valid().to_numpy(), bool)
 
 
 def components(ties: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

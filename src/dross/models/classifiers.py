@@ -1,0 +1,114 @@
+"""scikit-learn's models as learners: logistic regression, and boosted trees for classes and numbers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dross.models.learner import Learner, Matrix, Scorer, Scores
+
+Present = npt.NDArray[np.integer]
+
+
+class Logistic(Learner):
+    """Multinomial logistic regression on standardised features; a strength is the inverse of the L2 penalty."""
+
+    name: ClassVar[str] = "logistic"
+    strengths: ClassVar[tuple[float, ...]] = (0.3, 0.03, 0.003)
+
+    @classmethod
+    def most_rows(cls, sample: Matrix, width: int) -> int:
+        """A billion features times classes, but never fewer than 5,000 rows; not for more than 300 classes."""
+        return max(5000, 1_000_000_000 // max(1, sample.shape[1] * width)) if width <= 300 else 0
+
+    def without(self, fold: int, strength: float) -> Scorer:
+        """Fit on the other folds' rows."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        kept = self.fold != fold
+        X, codes = self.X[kept], self.target.codes[kept]
+        if len(np.unique(codes)) < 2:
+            return constant(self.target.matrix[kept])
+        centre, scale = X.mean(axis=0), X.std(axis=0)
+        scale = np.where(scale > 1e-6 * np.abs(centre).max(initial=1e-12), scale, 1)
+        model = LogisticRegression(C=strength, max_iter=100)
+        with warnings.catch_warnings():
+            # a hundred steps are enough for probabilities that are calibrated afterwards
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit((X - centre) / scale, codes)
+        width = self.target.width
+        return lambda rows: complete(model.decision_function((rows - centre) / scale), model.classes_, width)
+
+
+class BoostedTrees(Learner):
+    """Histogram gradient boosting, classes or a number; a strength is the number of leaves of a tree.
+
+    The features are the columns for trees; the first row of ``categories`` says which of them are categories.
+    """
+
+    name: ClassVar[str] = "boosted trees"
+    strengths: ClassVar[tuple[float, ...]] = (31, 8)
+
+    @classmethod
+    def most_rows(cls, sample: Matrix, width: int) -> int:
+        """A million rows times classes, at most 100,000; not for more than 20 classes or 200 columns."""
+        return min(100_000, 1_000_000 // width) if width <= 20 and sample.shape[1] <= 200 else 0
+
+    def __init__(self, X: Matrix, target: Any, fold: Any, categories: npt.NDArray[np.bool_] | None = None) -> None:
+        super().__init__(X, target, fold)
+        self.categories = categories if categories is not None and categories.any() else None
+
+    def without(self, fold: int, strength: float) -> Scorer:
+        """Fit 100 trees (per class) on the other folds' rows."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        kept = self.fold != fold
+        options = {
+            "max_leaf_nodes": int(strength),
+            "l2_regularization": 1.0,
+            "early_stopping": False,
+            "categorical_features": self.categories,
+            "random_state": 0,
+        }
+        X, target = self.X[kept], self.target[kept]
+        if target.kind == "number":
+            trees = HistGradientBoostingRegressor(**options).fit(X, target.matrix.ravel())
+            return lambda rows: np.asarray(trees.predict(rows), np.float32)[:, None]
+        if len(np.unique(target.codes)) < 2:
+            return constant(target.matrix)
+        model = HistGradientBoostingClassifier(**options).fit(X, target.codes)
+        return lambda rows: complete(model.decision_function(rows), model.classes_, target.width)
+
+
+def constant(seen: Any) -> Callable[[Matrix], Scores]:
+    """Scores every row by the logarithm of how frequent each class was in ``seen``, one-hot, shape (n, k).
+
+    >>> from dross.models.learner import Target
+    >>> constant(Target.classes(np.array([1, 1], np.int32), 2).matrix)(np.zeros((1, 3))).argmax()
+    np.int64(1)
+    """
+    counts = np.asarray(seen.sum(axis=0)).ravel()
+    scores = np.log((counts + 0.5) / (counts + 0.5).sum()).astype(np.float32)
+    return lambda rows: np.tile(scores, (rows.shape[0], 1))
+
+
+def complete(decision: npt.NDArray[Any], present: Present, k: int) -> Scores:
+    """scikit-learn's decision values as logits of all k classes, shape (m, k).
+
+    Of two classes it gives one column, the logarithm of the odds. A class that was not among the training rows gets
+    the score of the row's least likely one, less three.
+
+    >>> complete(np.array([2.0]), np.array([0, 2]), 3).tolist()
+    [[-1.0, -4.0, 1.0]]
+    """
+    seen = np.stack([-decision / 2, decision / 2], axis=1) if decision.ndim == 1 else decision
+    if len(present) == k:
+        return seen.astype(np.float32)
+    scores = np.repeat(seen.min(axis=1, keepdims=True) - 3, k, axis=1)
+    scores[:, present] = seen
+    return scores.astype(np.float32)
