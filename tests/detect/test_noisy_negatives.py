@@ -104,6 +104,24 @@ def test_extrinsic_strategy_compares_with_the_trusted_split_only() -> None:
     assert np.isin(wrong, flagged).mean() >= 0.6
 
 
+def test_missing_labels_are_not_scored_and_do_not_vote() -> None:
+    data, *_ = hidden_positives(300)
+    labels = data.table["label"].to_pylist()
+    labels[::5] = [None] * 60
+    holed = data.with_column("label", pa.array(labels))
+    found = NoisyNegatives().run(holed, Signals(holed))
+    assert isinstance(found, Findings)
+    assert len(found)
+    assert (found.rows % 5 > 0).all()
+
+
+def test_equal_rows_are_no_evidence() -> None:
+    data = table_dataset(np.ones((60, 3)), ["none"] * 45 + ["a"] * 10 + ["b"] * 5)
+    found = NoisyNegatives().run(data, Signals(data))
+    assert isinstance(found, Findings)
+    assert (found.scores < 0.5).all()
+
+
 def test_without_a_negative_class_it_does_not_apply() -> None:
     data = blobs(200).data
     assert isinstance(NoisyNegatives().run(data, Signals(data)), NotApplicable)

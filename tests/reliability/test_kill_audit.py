@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -33,9 +34,10 @@ from tests.reliability.made import left, table
 from tests.reliability.running import run
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = {"at random times": 60, "at every step": 40, "by Ctrl-C": 15}
+KILLS = {"at random times": 45, "at every other step": 40, "by Ctrl-C": 10}
 ROWS = 1500
 PATIENCE = 90.0
+SLOW = ("modelchoice", "probabilities")
 POLICY = "duplicate=drop,label=relabel"
 
 
@@ -45,7 +47,7 @@ POLICY = "duplicate=drop,label=relabel"
 def test_killed(how: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # a fork keeps only one thread
     command = [sys.executable, __file__, str(tmp_path), how]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=500)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     outcome = json.loads(done.stdout)
     assert outcome["killed"] >= KILLS[how], outcome
@@ -61,7 +63,7 @@ class Victim:
     def __init__(self, folder: Path) -> None:
         os.chdir(folder)
         assert self.fork(lambda: table(ROWS).write_csv("t.csv") or 0) == 0
-        self.workspace = Path(".dross")
+        self.workspace, self.measured = Path(".dross"), Path("measured")
         self.outcomes: Counter[str] = Counter()
         self.seconds = 0.0
         self.findings: pa.Table | None = None
@@ -88,20 +90,29 @@ class Victim:
             self.seconds = time.monotonic() - started
         ledger = Ledger.open(self.workspace)
         self.findings, self.applied = ledger.findings(), ledger.current().table
+        for slow in itertools.chain(*((self.workspace / "signals").glob(f"{name}-*") for name in SLOW)):
+            shutil.copytree(slow, self.measured / slow.name)
         assert self.findings.num_rows > ROWS
         assert self.applied.num_rows < ROWS
         self.afresh()
 
-    def afresh(self) -> None:
+    def afresh(self, *, wholly: bool = True) -> None:
+        """Begin again; if not wholly, with what takes long to measure there, as after an audit that came so far."""
         shutil.rmtree(self.workspace, ignore_errors=True)
+        if not wholly:
+            shutil.copytree(self.measured, self.workspace / "signals")
 
     def fork(self, what: Callable[[], int], hurt: Callable[[], None] = lambda: None, wait: float | None = None,
              by: signal.Signals = signal.SIGKILL) -> int:  # fmt: skip
         """Do it in a process of its own, hurt from inside or, after so long, from outside; how it ended."""
         child = os.fork()
         if child == 0:
-            hurt()
-            os._exit(what())
+            try:
+                hurt()
+                os._exit(what())
+            finally:
+                traceback.print_exc()
+                os._exit(70)
         if wait is not None:
             time.sleep(wait)
             os.kill(child, by)
@@ -159,21 +170,23 @@ class Victim:
 def at_random_times(victim: Victim) -> None:
     """At moments drawn evenly from the time that it takes, going on with what the last crash left."""
     rng = random.Random(0)
-    while victim.outcomes["killed"] < KILLS["at random times"]:
-        victim.afresh()
-        for _ in range(rng.randrange(1, 5)):
+    for turn in itertools.count():
+        if victim.outcomes["killed"] >= KILLS["at random times"]:
+            break
+        victim.afresh(wholly=turn % 5 == 0)
+        for _ in range(rng.randrange(3, 9)):
             victim.attempt(victim.audit_and_apply, wait=rng.uniform(0, 1.1 * victim.seconds))
         victim.finish()
 
 
-def at_every_step(victim: Victim) -> None:
-    """Before the first, the second, … call that puts something on the disk, until it gets through."""
-    for step in itertools.count():
-        victim.afresh()
+def at_every_other_step(victim: Victim) -> None:
+    """Before the first, the third, … call that puts something on the disk, until it gets through."""
+    for step in itertools.count(step=2):
+        victim.afresh(wholly=step < 6)
         code = victim.attempt(victim.audit, hurt=lambda step=step: _die_at(step))  # type: ignore[misc]
         if code == 0:
             break
-        if step % 5 == 0:
+        if step % 10 == 0:
             victim.finish()
 
 
@@ -189,8 +202,8 @@ def by_ctrl_c(victim: Victim) -> None:
         return said.code
 
     while victim.outcomes["killed"] < KILLS["by Ctrl-C"]:
-        victim.afresh()
-        for _ in range(3):
+        victim.afresh(wholly=False)
+        for _ in range(5):
             # not in the first moments, when the child does not yet know what to do with a signal
             victim.attempt(tidy, wait=rng.uniform(0.05, victim.seconds), by=signal.SIGINT)
         victim.finish()
@@ -219,7 +232,9 @@ def main(folder: Path, how: str) -> None:
     """Prepare, let processes be killed, and print how many ended how."""
     victim = Victim(folder)
     victim.prepare()
-    {"at random times": at_random_times, "at every step": at_every_step, "by Ctrl-C": by_ctrl_c}[how](victim)
+    {"at random times": at_random_times, "at every other step": at_every_other_step, "by Ctrl-C": by_ctrl_c}[how](
+        victim
+    )
     sys.stdout.write(json.dumps({**victim.outcomes, "seconds of one": victim.seconds}))
 
 

@@ -31,6 +31,8 @@ REPLICATES = 50
 CAUTION = 0.2
 """The flagged set is chosen by this quantile of the replicates, not by their middle, so that estimation error does not
 break the promise; :mod:`benchmarks.calibration` measured the choice."""
+GROUPS = 8
+SMOOTH = 2.0
 LEAST = 20
 """Fewer planted defects or rows than this tell nothing."""
 
@@ -194,7 +196,11 @@ def separation(planted: Vector, real: Vector, given: tuple[npt.NDArray[Any], npt
 
 
 def estimate_worth(
-    planted: Vector, real: Vector, sources: npt.NDArray[np.int64] | None, rng: np.random.Generator
+    planted: Vector,
+    real: Vector,
+    sources: npt.NDArray[np.int64] | None,
+    rng: np.random.Generator,
+    first: Vector | None = None,
 ) -> Worth:
     """Fit the mixture and its replicates.
 
@@ -209,7 +215,8 @@ def estimate_worth(
     rng
         For the replicates (a bootstrap of both samples).
     """
-    weights = np.ones(len(planted))
+    first = np.ones(len(planted)) if first is None else first
+    weights = first
     edges = cut(planted, weights)
     for _ in range(1 if sources is None else 4):
         edges = cut(planted, weights)
@@ -223,7 +230,7 @@ def estimate_worth(
         mixture = fit_weights(masses, counts)
         local = _local(masses, mixture)
         if sources is not None:
-            weights = np.maximum(1 - local[real_bins[sources]], 1e-3)
+            weights = first * np.maximum(1 - local[real_bins[sources]], 1e-3)
     effective = mass * mass / np.maximum(squares, 1e-12)
     shares, locals_, recalls = [], [], []
     for _ in range(REPLICATES):
@@ -250,6 +257,24 @@ def estimate_worth(
         local_replicates=local_replicates,
         recall_replicates=np.array(recalls)[:, ::-1],
     )
+
+
+def usual_weights(planted: Vector, real: Vector, of_planted: Vector, of_real: Vector) -> Vector:
+    """Weights of the planted defects by which they make each mistake as often as the real rows do, shape (m,)."""
+    edges = np.unique(np.quantile(of_planted, np.linspace(0, 1, GROUPS + 1)[1:-1]))
+    g_p, g_r = np.searchsorted(edges, of_planted, "right"), np.searchsorted(edges, of_real, "right")
+    weights = np.ones(len(planted))
+    g_r = np.where(np.isinf(of_real), GROUPS, g_r)
+    for _ in range(3):
+        order = np.argsort(-planted)
+        mid = planted[order[np.searchsorted(np.cumsum(weights[order]), 0.5 * weights.sum())]]
+        a = np.bincount(g_p[planted >= mid], minlength=GROUPS)[:GROUPS]
+        b = np.bincount(g_r[real >= mid], minlength=GROUPS + 1)[:GROUPS]
+        if not b.sum():
+            break
+        ratio = b.sum() / a.sum()
+        weights = ((b + SMOOTH * ratio) / (a + SMOOTH) / ratio)[g_p]
+    return weights
 
 
 def cut(planted: Vector, weights: Vector) -> Vector:

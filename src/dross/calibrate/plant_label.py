@@ -29,7 +29,7 @@ ROUNDS = {Issue.LABEL: 16, Issue.VALUE: 2}
 MOST_CLASSES = 2000
 ENOUGH = 200_000
 """Rows that tell the rates of mistakes."""
-PRIOR_ROWS = 10.0
+PRIOR_ROWS = 3.0
 """Rows of each class by whose weight the mistakes seen are drawn towards uniform ones."""
 
 
@@ -155,6 +155,7 @@ def _rounds(
     weights = own[codes[labelled]]
     sizes = np.bincount(codes[labelled], minlength=len(data.classes))
     carry = model_outputs(signals)
+    usual = _usual(data, signals, rates)
     for _ in range(rounds):
         rows = spread(labelled[pick(weights, at_once, rng)], signals, len(data))
         taken = np.bincount(codes[rows], minlength=len(sizes))
@@ -169,7 +170,18 @@ def _rounds(
             rows,
             decoys=np.empty(0, np.int64),
             strata=(changed[rows], codes),
+            rates=None if usual is None else (rates[codes[rows], changed[rows]], usual),
         )
+
+
+def _usual(data: Dataset, signals: Signals, rates: Matrix) -> npt.NDArray[np.float64] | None:
+    """How usual the mistake is that each row makes where the model is right, shape (n,); infinite where they agree."""
+    k = rates.shape[1]
+    if len(rates) != k or k < 3:
+        return None
+    best = np.asarray(signals[Probabilities()]).argmax(axis=1)
+    usual: npt.NDArray[np.float64] = np.where(best == data.codes, np.inf, rates[best, np.maximum(data.codes, 0)])
+    return usual
 
 
 def label_array(data: Dataset, codes: Codes) -> pa.Array:

@@ -38,6 +38,9 @@ class Planting:
     strata
         The label each planted defect carries (a class code), shape (m,), and that of each row of the data, shape (n,);
         None where there are none.
+    rates
+        How usual the mistake is that each planted defect makes, shape (m,), and the one that each row of the data
+        makes if it is a defect, shape (n,); None where all are equally usual.
     """
 
     data: Dataset
@@ -47,6 +50,7 @@ class Planting:
     decoys: Rows
     pairs: bool = False
     strata: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None = None
+    rates: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
 
 
 class Planter(Protocol):

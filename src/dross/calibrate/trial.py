@@ -16,6 +16,7 @@ from dross.core.signal import Signals
 
 Found = Mapping[str, tuple[Detector, Findings]]
 Strata = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
+Rates = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 Scores = npt.NDArray[np.float32]
 
 
@@ -45,6 +46,7 @@ class Trial:
     sources: Rows
     in_place: bool
     strata: Strata | None
+    rates: Rates | None = None
     failed: tuple[str, ...] = ()
 
     def onto(self, rows: Rows, n: int) -> Trial:
@@ -53,7 +55,8 @@ class Trial:
         place[rows] = np.arange(len(rows))
         kept = place[self.sources] >= 0
         strata = None if self.strata is None else (self.strata[0][kept], self.strata[1][rows])
-        return replace(self, planted=self.planted[kept], sources=place[self.sources[kept]], strata=strata)
+        rates = None if self.rates is None else (self.rates[0][kept], self.rates[1][rows])
+        return replace(self, planted=self.planted[kept], sources=place[self.sources[kept]], strata=strata, rates=rates)
 
 
 def run_trial(
@@ -76,6 +79,7 @@ def _score_all(variants: Iterator[Planting], found: Found, n: int) -> Trial | No
     decoys: dict[str, list[Scores]] = {name: [] for name in found}
     sources: list[Rows] = []
     carried: list[npt.NDArray[np.int32]] = []
+    rates: list[npt.NDArray[np.float64]] = []
     failed: dict[str, str] = {}
     last: Planting | None = None
     for last in variants:
@@ -92,6 +96,8 @@ def _score_all(variants: Iterator[Planting], found: Found, n: int) -> Trial | No
         sources.append(last.sources)
         if last.strata is not None:
             carried.append(last.strata[0])
+        if last.rates is not None:
+            rates.append(last.rates[0])
     names = tuple(name for name in found if name not in failed)
     if last is None or not names:
         return NotApplicable(" ".join(failed.values()) or "no defect could be planted")
@@ -103,6 +109,7 @@ def _score_all(variants: Iterator[Planting], found: Found, n: int) -> Trial | No
         np.concatenate(sources),
         in_place=len(last.data) == n,
         strata=None if last.strata is None else (np.concatenate(carried), last.strata[1]),
+        rates=None if last.rates is None else (np.concatenate(rates), last.rates[1]),
         failed=tuple(failed.values()),
     )
 

@@ -27,8 +27,8 @@ _LEAST = 1e-6
 """Added to the model's probabilities, so that a certain 0 leaves the neighbours their say."""
 _BINS, _SPAN = 1024, 16.0
 _LEAST_RATE, _MOST_RATE, _RATES = 0.005, 0.45, 64
-_SURE = 2.0
-"""Log-likelihood given up for a lower noise rate: about one side of a 95 % confidence interval."""
+_SURE = 1.0
+"""Log-likelihood given up for a lower noise rate: between one and two standard errors of it."""
 
 
 # ---- the mathematics ---------------------------------------------------------------------------------------------

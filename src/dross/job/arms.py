@@ -318,7 +318,8 @@ def arms(material: Material, train: Rows, rng: np.random.Generator) -> dict[str,
 
     The placebo gives each edit that fell on a training row to a random training row of the same class (to any row in
     regression): as many drops from every class, as many changes from every class to every other, as many rewritten
-    rows. If the real edits were random, treated and placebo would be two draws of one thing.
+    rows. If the real edits were random, treated and placebo would be two draws of one thing. Where errors depend on the
+    class, such a placebo may itself help, for it undoes part of the shift between classes: a strict rival.
     """
     edited = train[material.changes.edited[train]]
     chosen = placebo_rows(train, edited, material.changes.kind, rng)

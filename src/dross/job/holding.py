@@ -65,7 +65,7 @@ def is_full(error: OSError) -> bool:
 def _clear_if_alone(handle: int | None, workspace: Path) -> None:
     if _alone(handle):
         signals = workspace / "signals"
-        for path in [*workspace.glob(".*.tmp"), *signals.rglob(".*.tmp")]:
+        for path in [*workspace.glob(".*.tmp"), *workspace.glob(".*.tmp.html"), *signals.rglob(".*.tmp")]:
             remove(path)
         for pieces in signals.glob("*.part"):
             if pieces.with_suffix("").is_dir():  # the signal is whole

@@ -13,8 +13,7 @@ from dross.job.paired import Numbers, Scored
 
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 """Strengths of the quadratic penalty to choose from (the inverse of scikit-learn's C), strongest first."""
-FOLDS = 3
-Codes = npt.NDArray[np.int64]
+FOLDS = 4
 
 
 def model_name(k: int | None) -> str:
@@ -24,25 +23,29 @@ def model_name(k: int | None) -> str:
 
 
 def tune(arm: Arm, k: int | None, seed: int) -> float:
-    """The penalty with the best cross-validated accuracy (squared error in regression) on the rows of an arm.
+    """The strongest penalty whose cross-validated loss is within one standard error of the least.
 
-    It is chosen once, on raw rows, for all arms: a model that is too free learns wrong labels by heart, and any
-    cleaning would seem to help; arms that chose for themselves would differ in more than their data.
+    The loss is the error rate, or the squared error in regression; the rule is that of Breiman, Friedman, Olshen and
+    Stone, "Classification and Regression Trees", 1984. The penalty is chosen once, on raw rows, for all arms: a model
+    that is too free learns wrong labels by heart, and any cleaning would seem to help; arms that chose for themselves
+    would differ in more than their rows.
     """
-    fold = np.random.default_rng(seed).permutation(np.arange(len(arm.y)) % FOLDS)
+    n = len(arm.y)
+    fold = np.random.default_rng(seed).permutation(np.arange(n) % FOLDS)
     X = arm.X * scale_of(arm.X)
-    gains = np.zeros(len(PENALTIES))
+    losses = np.empty((len(PENALTIES), n))
     for i, penalty in enumerate(PENALTIES):
         for f in range(FOLDS):
             rest, held = fold != f, fold == f
+            train = X[rest], arm.y[rest], arm.weight[rest]
             if k is None:
-                guess = numbers(X[rest], arm.y[rest], arm.weight[rest], X[held], penalty)
-                gains[i] -= np.sum((guess - arm.y[held]) ** 2)
+                losses[i, held] = (numbers(*train, X[held], penalty) - arm.y[held]) ** 2
             else:
-                y = arm.y.astype(np.int64)
-                probs = class_probabilities(X[rest], y[rest], arm.weight[rest], X[held], k, penalty)
-                gains[i] += np.sum(probs.argmax(axis=1) == y[held])
-    return PENALTIES[int(np.argmax(gains))]
+                losses[i, held] = class_probabilities(*train, X[held], k, penalty).argmax(axis=1) != arm.y[held]
+    means = losses.mean(axis=1)
+    best = int(np.argmin(means))
+    bound = means[best] + losses[best].std(ddof=1) / np.sqrt(n)
+    return PENALTIES[int(np.argmax(means <= bound))]
 
 
 def scale_of(X: npt.NDArray[Any]) -> float:
@@ -58,7 +61,7 @@ def score(arm: Arm, material: Material, held: npt.NDArray[np.int64], penalty: fl
     if material.changes.classes is None:
         return Scored(truth, numbers(X, arm.y, arm.weight, X_test, penalty), np.ones(len(held)), group)
     k = len(material.changes.classes)
-    probs = class_probabilities(X, arm.y.astype(np.int64), arm.weight, X_test, k, penalty)
+    probs = class_probabilities(X, arm.y, arm.weight, X_test, k, penalty)
     codes = truth.astype(np.int64)
     return Scored(codes, probs.argmax(1), probs[np.arange(len(held)), codes], group)
 
@@ -72,7 +75,7 @@ def numbers(X: npt.NDArray[Any], y: Numbers, weight: Numbers, X_test: npt.NDArra
 
 
 def class_probabilities(
-    X: npt.NDArray[Any], y: Codes, weight: Numbers, X_test: npt.NDArray[Any], k: int, penalty: float = 1.0
+    X: npt.NDArray[Any], y: Numbers, weight: Numbers, X_test: npt.NDArray[Any], k: int, penalty: float = 1.0
 ) -> Numbers:
     """What a logistic regression trained on (X, y) says of the test rows, shape (t, k), every entry above zero.
 
@@ -83,16 +86,16 @@ def class_probabilities(
     from sklearn.linear_model import LogisticRegression
 
     probs = np.zeros((len(X_test), k))
-    X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
-    seen = np.unique(y)
+    X, codes, weight = X[weight > 0], y[weight > 0].astype(np.int64), weight[weight > 0]
+    seen = np.unique(codes)
     if len(seen) < 2:
         probs[:, seen] = 1.0
     else:
         with warnings.catch_warnings():
             # the arms are compared at equal effort; a fit that stops at the limit is good enough and no news
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(C=1 / penalty, max_iter=200, tol=1e-3).fit(X, y, sample_weight=weight)
+            model = LogisticRegression(C=1 / penalty, max_iter=200, tol=1e-3).fit(X, codes, sample_weight=weight)
         probs[:, seen] = model.predict_proba(X_test)
-    share = k / (len(y) + k)
+    share = k / (len(codes) + k)
     mixed: Numbers = (1 - share) * probs + share / k
     return mixed if len(seen) else np.full((len(X_test), k), 1 / k)

@@ -138,9 +138,11 @@ def prove(
 
     >>> from dross.testing.planted import blobs
     >>> import pyarrow as pa
-    >>> planted = blobs(400, d=40, flipped=0.3)
-    >>> clean = pa.chunked_array([[f"class {c}" for c in planted.truth]])
-    >>> prove(planted.data, planted.data.with_column("label", clean)).verdict
+    >>> clean = blobs(500, flipped=0.0).data
+    >>> classes = pa.array(clean.classes)
+    >>> wrong = np.where(np.arange(500) % 5 < 2, (clean.codes + 1) % 4, clean.codes)  # two in five: the next class
+    >>> raw = clean.with_column("label", pa.chunked_array([classes.take(pa.array(wrong))]))
+    >>> prove(raw.slice(0, 300), clean.slice(0, 300), test=clean.slice(300, 500)).verdict
     'helped'
     """
     if repeats < 5:

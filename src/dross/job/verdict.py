@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 SIGNIFICANT = 0.05
+LITTLE = 0.05
+"""Less room than this between the raw model and a perfect one counts as little."""
 
 
 @dataclass(frozen=True)
@@ -167,16 +169,28 @@ def _ceiling(first: Score, facts: Facts) -> list[str]:
             f" score {_share(1 - facts.doubted)}, and a true gain of 1 point shows as {facts.slope:.2f}. A small clean"
             " test set of your own (--test FILE) sees more."
         )
-    if level > 0.95:
-        out.append(f"The model is at {_share(level, 1)} already: little is left to gain.")
+    best = 1.0 if facts.clean_test else 1 - facts.doubted
+    if best - level < LITTLE:
+        out.append(f"The raw model is at {_share(level, 1)} already: little is left to gain.")
+    if facts.doubted > 0.02:
+        out.append(
+            "A linear model held back by its penalty shrugs off mistakes that are spread at random; one that can learn"
+            " them by heart may gain more."
+        )
     return out
 
 
 def _likelihood(scores: Sequence[Score]) -> list[str]:
+    """What the log-loss adds: better probabilities, or a surer model that uncleaned labels punish."""
     loss = next((s for s in scores if s["name"] == "log-loss"), None)
-    if loss is None or loss["treated_minus_raw"]["p"] >= SIGNIFICANT or loss["treated_minus_raw"]["estimate"] < 0:
+    if loss is None or loss["treated_minus_raw"]["p"] >= SIGNIFICANT:
         return []
-    return [
-        "Log-loss rose: a model of cleaner labels is surer of itself than uncleaned test labels allow, so this alone"
-        " is no sign of harm."
-    ]
+    change, over = loss["treated_minus_raw"], loss["treated_minus_placebo"]
+    if change["estimate"] > 0:
+        return [
+            "Log-loss rose: a model of cleaner labels is surer of itself than uncleaned test labels allow, so this"
+            " alone is no sign of harm."
+        ]
+    if over["estimate"] < 0 and over["p"] < SIGNIFICANT:
+        return [f"Its probabilities did get better: log-loss changed by {interval(loss, 'treated_minus_raw')}."]
+    return []

@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from dross.models.learner import Codes, Scores
 
-MOST_CELLS = 1 << 22
+MOST_CELLS = 1 << 21
+LEAST_PER_CLASS = 20
+"""Rows per class from which each class gets a bias of its own."""
 FLOOR = 1e-6
 """Added to every probability: no class is impossible, whatever the model says."""
 PRIOR = 1.0
@@ -58,12 +60,21 @@ class Calibration:
         return probs
 
 
+def judging_rows(rows: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.int64]:
+    """Every so manieth of the rows, so that at most about two million scores are looked at.
+
+    >>> len(judging_rows(np.arange(100_000), 100))
+    25000
+    """
+    return rows[:: max(1, len(rows) * k // MOST_CELLS)]
+
+
 def calibrate_classes(scores: Scores, codes: Codes) -> Calibration:
     """Temperature scaling with a bias per class, fitted by the log-likelihood of the given classes.
 
     Guo et al., "On Calibration of Modern Neural Networks", 2017; the bias as in Alexandari, Kundaje, Shrikumar,
-    "Maximum Likelihood with Bias-Corrected Calibration", 2020. ``codes`` are in 0 … k - 1, shape (n,); at most about
-    four million scores are looked at. With few rows the answer stays near the uninformative one.
+    "Maximum Likelihood with Bias-Corrected Calibration", 2020. ``codes`` are in 0 … k - 1, shape (n,). With few rows
+    the answer stays near the uninformative one, and there is no bias where there are fewer than 20 rows per class.
 
     >>> scores = np.array([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0], [0.0, 9.0]], np.float32)
     >>> calibrate_classes(scores, np.array([0, 1, 1, 0])).classes(scores).round(2).tolist()
@@ -72,9 +83,7 @@ def calibrate_classes(scores: Scores, codes: Codes) -> Calibration:
     from scipy.optimize import minimize
 
     n, k = scores.shape
-    step = max(1, n * k // MOST_CELLS)
-    S, y = scores[::step].astype(np.float64), codes[::step]
-    m = len(S)
+    S, y, m = scores.astype(np.float64), codes, n
     if m == 0 or k < 2:
         return Calibration(np.ones(1, np.float32), np.zeros(k, np.float32))
     unit = max(float((S - S.mean(axis=1, keepdims=True)).std()), 1e-12)
@@ -97,8 +106,9 @@ def calibrate_classes(scores: Scores, codes: Codes) -> Calibration:
         by_shift = (1 + pull) * p.sum(axis=0) - counts - pull * m / k
         return (value + 0.5 * PRIOR * shift @ shift) / m, np.append(by_slope, by_shift + PRIOR * shift) / m
 
-    start = np.zeros(k + 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-12.0, 8.0), *[(-20.0, 20.0)] * k])
+    reach = 20.0 if m >= LEAST_PER_CLASS * k else 0.0
+    bounds = [(-12.0, 8.0), *[(-reach, reach)] * k]
+    found = minimize(loss, np.zeros(k + 1), jac=True, method="L-BFGS-B", bounds=bounds)
     slope = np.array([np.exp(found.x[0]) / unit], np.float32)
     return Calibration(slope, (found.x[1:] - found.x[1:].mean()).astype(np.float32))
 
@@ -115,15 +125,13 @@ def calibrate_labels(scores: Scores, given: Any) -> Calibration:
     """
     from scipy.special import expit
 
-    n, k = scores.shape
-    step = max(1, n * k // MOST_CELLS)
-    S = scores[::step].astype(np.float64)
-    T = np.asarray(given[::step].todense() if hasattr(given, "todense") else given[::step], np.float64)
+    k = scores.shape[1]
+    S = scores.astype(np.float64)
+    T = np.asarray(given.todense() if hasattr(given, "todense") else given, np.float64)
     if not len(S):
         return Calibration(np.ones(k, np.float32), np.zeros(k, np.float32))
-    unit = np.maximum(S.std(axis=0), 1e-12)
-    S = (S - S.mean(axis=0)) / unit
-    centre = scores[::step].astype(np.float64).mean(axis=0)
+    unit, centre = np.maximum(S.std(axis=0), 1e-12), S.mean(axis=0)
+    S = (S - centre) / unit
     positive = T.sum(axis=0)
     high, low = (positive + 1) / (positive + 2), 1 / (len(S) - positive + 2)
     T = T * (high - low) + low

@@ -56,8 +56,8 @@ class BoostedTrees(Learner):
 
     @classmethod
     def most_rows(cls, sample: Matrix, width: int) -> int:
-        """A million rows times classes, at most 100,000; not for more than 20 classes or 200 columns."""
-        return min(100_000, 1_000_000 // width) if width <= 20 and sample.shape[1] <= 200 else 0
+        """A million rows times classes, at most 100,000; not for more than 400 columns times classes, which is slow."""
+        return min(100_000, 1_000_000 // width) if width * sample.shape[1] <= 400 else 0
 
     def __init__(self, X: Matrix, target: Any, fold: Any, categories: npt.NDArray[np.bool_] | None = None) -> None:
         super().__init__(X, target, fold)

@@ -11,7 +11,8 @@ from dross.core.compiled import kernel
 from dross.models.learner import Learner, Matrix, Scorer, Scores
 
 PASSES = 5
-DECAY = np.float32(0.003)
+DECAY = 0.003
+"""How strongly weights are drawn to zero at small rates; at large ones that would undo what rare classes learnt."""
 MOST_WEIGHTS = 1 << 25
 MOST_WORK = 1 << 30
 """Entries of the training rows times classes, about: a few seconds for each pass over the data."""
@@ -19,56 +20,60 @@ MOST_ENTRIES = 1 << 25
 
 
 @kernel(fastmath=True)
-def spread_of(scores: Any, exclusive: bool) -> None:
-    """Turn scores into probabilities, in place: over all classes together, or of each label by itself."""
+def residual(p: Any, labels: Any, first: int, last: int, exclusive: bool) -> np.float32:
+    """Turn scores, in place, into probabilities less the given labels; returns the sum of their squares.
+
+    Probabilities over all classes together where one excludes the others, else of each label by itself.
+    """
+    k, one = len(p), np.float32(1)
+    top, total = np.float32(0), one
     if exclusive:
-        top = scores.max()
         total = np.float32(0)
-        for c in range(len(scores)):
-            scores[c] = np.exp(scores[c] - top)
-            total += scores[c]
-        for c in range(len(scores)):
-            scores[c] /= total
-    else:
-        for c in range(len(scores)):
-            scores[c] = np.float32(1) / (np.float32(1) + np.exp(-scores[c]))
+        for c in range(k):
+            top = max(top, p[c])
+        for c in range(k):
+            total += np.exp(p[c] - top)
+    for c in range(k):
+        p[c] = np.exp(p[c] - top) / total if exclusive else one / (one + np.exp(-p[c]))
+    for j in range(first, last):
+        p[labels[j]] -= one
+    size = np.float32(0)
+    for c in range(k):
+        size += p[c] * p[c]
+    return size
 
 
 @kernel(fastmath=True)
 def learn(
     starts: Any, columns: Any, values: Any, label_starts: Any, labels: Any, order: Any,
-    W: Any, bias: Any, energy: Any, rate: np.float32, decay: np.float32, passes: int, exclusive: bool,
+    W: Any, bias: Any, energy: Any, rate: np.float32, decay: np.float32, exclusive: bool,
 ) -> None:  # fmt: skip
-    """Passes of AdaGrad over sparse rows: the step of a feature shrinks with the gradients it has seen.
+    """One pass of AdaGrad over sparse rows: the step of a feature shrinks with the gradients it has seen.
 
     ``W`` (m, k), ``bias`` (k,) and ``energy`` (m + 1,), the sums of squared gradients, are changed in place.
     """
     m, k = W.shape
     p = np.empty(k, np.float32)
-    for _ in range(passes):
-        for i in order:
-            p[:] = bias
-            for j in range(starts[i], starts[i + 1]):
-                w, v = W[columns[j]], values[j]
-                for c in range(k):
-                    p[c] += v * w[c]
-            spread_of(p, exclusive)
-            for j in range(label_starts[i], label_starts[i + 1]):
-                p[labels[j]] -= np.float32(1)
-            size = np.float32(0)
+    for t in range(len(order)):
+        i = order[t]
+        for c in range(k):
+            p[c] = bias[c]
+        for j in range(starts[i], starts[i + 1]):
+            f, v = columns[j], values[j]
             for c in range(k):
-                size += p[c] * p[c]
-            energy[m] += size
-            step = np.float32(0.1) * rate / np.sqrt(energy[m])
+                p[c] += v * W[f, c]
+        size = residual(p, labels, label_starts[i], label_starts[i + 1], exclusive)
+        energy[m] += size
+        step = np.float32(0.1) * rate / np.sqrt(energy[m])
+        for c in range(k):
+            bias[c] -= step * p[c]
+        for j in range(starts[i], starts[i + 1]):
+            f, v = columns[j], values[j]
+            energy[f] += v * v * size
+            step = rate / np.sqrt(energy[f])
+            kept, push = np.float32(1) - step * decay, step * v
             for c in range(k):
-                bias[c] -= step * p[c]
-            for j in range(starts[i], starts[i + 1]):
-                w, v = W[columns[j]], values[j]
-                energy[columns[j]] += v * v * size
-                step = rate / np.sqrt(energy[columns[j]])
-                kept, push = np.float32(1) - step * decay, step * v
-                for c in range(k):
-                    w[c] = kept * w[c] - push * p[c]
+                W[f, c] = kept * W[f, c] - push * p[c]
 
 
 class NgramLinear(Learner):
@@ -80,7 +85,7 @@ class NgramLinear(Learner):
     """
 
     name: ClassVar[str] = "n-grams"
-    strengths: ClassVar[tuple[float, ...]] = (0.5, 0.2, 0.1, 0.05)
+    strengths: ClassVar[tuple[float, ...]] = (1.0, 0.5, 0.2, 0.1, 0.05)
     parallel: ClassVar[bool] = True
 
     @classmethod
@@ -95,13 +100,14 @@ class NgramLinear(Learner):
         """Learn from the other folds' rows."""
         X, Y = self.X, self.target.matrix
         m, k = X.shape[1], self.target.width
+        decay = DECAY if strength < 0.3 else 0.0
         W, bias = np.zeros((m, k), np.float32), np.zeros(k, np.float32)
-        learn(
-            np.asarray(X.indptr, np.int64), np.asarray(X.indices, np.int32), X.data,
-            np.asarray(Y.indptr, np.int64), np.asarray(Y.indices, np.int32), np.flatnonzero(self.fold != fold),
-            W, bias, np.full(m + 1, 1e-3, np.float32),
-            np.float32(strength), DECAY, PASSES, self.target.kind == "class",
-        )  # fmt: skip
+        rows = (np.asarray(X.indptr, np.int64), np.asarray(X.indices, np.int32), X.data)
+        given = (np.asarray(Y.indptr, np.int64), np.asarray(Y.indices, np.int32))
+        order, energy = np.flatnonzero(self.fold != fold), np.full(m + 1, 1e-3, np.float32)
+        exclusive = self.target.kind == "class"
+        for _ in range(PASSES):
+            learn(*rows, *given, order, W, bias, energy, np.float32(strength), np.float32(decay), exclusive)
 
         def score(rows: Matrix) -> Scores:
             found: npt.NDArray[np.float32] = rows @ W + bias

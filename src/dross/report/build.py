@@ -24,7 +24,7 @@ from dross.report.proof import proof_view
 from dross.report.text import counted, interval, number, percent, visible
 
 MARK = '<meta name="generator" content="dross">'
-FIRST = 4
+FIRST, FIRST_PICTURES = 4, 6
 """Cards of each issue that stand open; the others are folded away."""
 
 
@@ -106,7 +106,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "interval": interval, "number": number, "visible": visible}
-    environment.globals |= {"counted": counted, "range_bar": _range, "place_bar": _place, "first": FIRST}
+    environment.globals |= {"counted": counted, "range_bar": _range, "place_bar": _place}
     style = (folder / "style.css").read_text(encoding="utf-8")
     context = _context(run, tables, data, signals, proof)
     security = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
@@ -180,12 +180,14 @@ def _section(line: words.Line, run: Mapping[str, Any], table: pa.Table | None, e
     label = line.issue == Issue.LABEL
     chosen = table.filter(table.column("flagged")) if table is not None and line.flagged else table
     cards = evidence.cards(line.issue, chosen) if chosen is not None and chosen.num_rows else []
+    gallery = bool(cards) and (_all_pictures(cards) or all(card.twin and card.twin.same for card in cards))
     data = evidence.data
     classes, more = plots.by_class(data, table, evidence.probs) if label else ([], 0)
     return {
         "line": line,
         "cards": cards,
-        "gallery": bool(cards) and (_all_pictures(cards) or all(card.twin and card.twin.same for card in cards)),
+        "gallery": gallery,
+        "first": FIRST_PICTURES if gallery else FIRST,
         "figures": plots.calibration(one, table, float(run.get("fdr") or 0.1)),
         "rates": plots.rates(table) if line.precision else [],
         "classes": classes,

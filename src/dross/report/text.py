@@ -199,8 +199,12 @@ def differences(left: str, right: str) -> tuple[list[Piece], list[Piece]]:
             if part:
                 sides[side].append(Piece("".join(part), kind != "equal"))
     if any(p.differs and p.text.strip() for side in sides for p in side):  # spaces count only where nothing else does
-        return tuple([Piece(p.text, p.differs and bool(p.text.strip())) for p in side] for side in sides)
+        sides = (_words_only(sides[0]), _words_only(sides[1]))
     return sides
+
+
+def _words_only(side: list[Piece]) -> list[Piece]:
+    return [Piece(p.text, p.differs and bool(p.text.strip())) for p in side]
 
 
 _EMPTY = re.compile(r"\n\s*\n\s*\n+")

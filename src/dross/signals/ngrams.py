@@ -189,7 +189,10 @@ def count_ngrams(texts: pa.LargeStringArray) -> Sparse:
     from scipy.sparse import csr_matrix
 
     n = len(texts)
+    if n == 0:
+        return csr_matrix((0, 1 << BITS), dtype=np.float32)
     data, offsets = text_buffers(spell_out(texts))
+    data.flags.writeable = offsets.flags.writeable = False  # always, so that the kernel compiles once
     table, starts = kinds(), np.zeros(n + 1, np.int64)
     counts, none = np.zeros(n, np.int64), np.empty(0, np.int32)
     over_rows(lambda a, b: write_ngrams(data, offsets, table, starts, none, counts, a, b), n)

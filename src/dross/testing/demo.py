@@ -21,10 +21,17 @@ class Demo:
     planted: dict[str, npt.NDArray[np.int64]]
 
 
-def digits_with_defects(*, flipped: float = 0.12, copies: int = 40, noise: int = 25, seed: int = 0) -> Demo:
+CONFUSED = {4: 9, 8: 3, 1: 7, 5: 6}
+"""Digits that the demonstration's careless annotator writes down as another."""
+
+
+def digits_with_defects(
+    *, confused: float = 0.35, flipped: float = 0.03, copies: int = 40, noise: int = 25, seed: int = 0
+) -> Demo:
     """scikit-learn's 1,797 scanned digits with wrong labels, copies and pictures of nothing.
 
-    Labels are flipped half at random, half into the digit it is most often mistaken for.
+    A share ``confused`` of four digits carries the label of the digit they are confused with, and a share ``flipped``
+    of all rows any other label.
 
     >>> demo = digits_with_defects(copies=2, noise=1)
     >>> demo.table.num_rows, len(demo.planted["duplicate"])
@@ -39,10 +46,13 @@ def digits_with_defects(*, flipped: float = 0.12, copies: int = 40, noise: int =
     twins = rng.choice(len(y), copies, replace=False)
     pixels = np.concatenate([pixels, pixels[twins], rng.integers(0, 256, (noise, 8, 8)).astype(np.uint8)])
     labels = np.concatenate([y, y[twins], rng.integers(0, 10, noise)])
-    rows = np.sort(rng.choice(len(y), round(flipped * len(y)), replace=False))
-    alike = np.array([6, 8, 3, 8, 9, 9, 5, 1, 1, 4])
-    other = (labels[rows] + rng.integers(1, 10, len(rows))) % 10
-    labels[rows] = np.where(rng.random(len(rows)) < 0.5, alike[labels[rows]], other)
+    true = labels[: len(y)].copy()
+    for digit, other in CONFUSED.items():
+        own = np.flatnonzero(true == digit)
+        labels[rng.choice(own, round(confused * len(own)), replace=False)] = other
+    rows = rng.choice(len(y), round(flipped * len(y)), replace=False)
+    labels[rows] = (true[rows] + rng.integers(1, 10, len(rows))) % 10
+    rows = np.flatnonzero(labels[: len(y)] != true)
     order = rng.permutation(len(labels))
     place = np.argsort(order)
     table = pa.table({"image": pa.array([png(p) for p in pixels[order]], pa.binary()), "label": labels[order]})

@@ -1,0 +1,265 @@
+"""Promised against achieved false-discovery rate of label findings, on data whose wrong labels are known.
+
+    python benchmarks/calibration.py --seeds 3 --raw runs.json      # measures what runs.json lacks, then writes docs/
+
+Labels of real and generated data are made wrong in known ways (or were by people and by rules), audited by all default
+label methods at several false-discovery rates, and compared with the truth. Writes docs/calibration.md and
+docs/calibration.svg. Needs the real data beside the checkout, in ../shared/data; sets that are not there are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dross.calibrate import assess
+from dross.core.dataset import Dataset
+from dross.core.registry import detectors
+from dross.core.results import Findings, Issue
+from dross.core.roles import Role
+from dross.core.signal import Signals
+from dross.signals.probabilities import Probabilities
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+FDRS = (0.05, 0.1, 0.2, 0.3, 0.5)
+MOST = 6000
+"""Rows of a data set that are used."""
+
+
+@dataclass
+class Problem:
+    """Rows, their true classes, and labellings that came with them (people's, rules')."""
+
+    columns: dict[str, Any]
+    roles: dict[Role, list[str]]
+    truth: np.ndarray
+    given: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def cut(self, most: int = MOST) -> Problem:
+        """At most that many rows, drawn once."""
+        n = len(self.truth)
+        rows = np.sort(np.random.default_rng(0).permutation(n)[:most])
+        taken = pa.table(self.columns).take(pa.array(rows))
+        columns = {name: taken.column(name) for name in taken.column_names}
+        return Problem(columns, self.roles, self.truth[rows], {k: v[rows] for k, v in self.given.items()})
+
+
+# ---- the data -------------------------------------------------------------------------------------------------------
+
+
+def cells(X: np.ndarray, y: np.ndarray) -> Problem:
+    names = [f"x{i}" for i in range(X.shape[1])]
+    return Problem({name: X[:, i].astype(float) for i, name in enumerate(names)}, {Role.FEATURES: names}, y)
+
+
+def bundled(name: str) -> Problem:
+    from sklearn import datasets
+
+    return cells(*getattr(datasets, f"load_{name}")(return_X_y=True))
+
+
+def gaussians(spread: float) -> Problem:
+    rng = np.random.default_rng(7)
+    y = rng.integers(0, 4, 3000)
+    return cells(3 * np.eye(4)[y] + spread * rng.normal(size=(3000, 4)), y)
+
+
+def mnist() -> Problem:
+    from dross.io.images import encode
+
+    z = np.load(SHARED / "mnist_label_errors/mnist_test.npz")
+    return Problem({"image": encode(z["images"])}, {Role.IMAGE: ["image"]}, z["given_label"].astype(int))
+
+
+def cifar() -> Problem:
+    images = pq.read_table(SHARED / "cifar10n_human_noise/images_15000.parquet")
+    labels = pq.read_table(SHARED / "cifar10n_human_noise/labels.parquet").take(images.column("index"))
+    kinds = {"people: majority": "aggregate_label", "people: one": "random_label1", "people: worst": "worst_label"}
+    given = {name: labels.column(column).to_numpy().astype(int) for name, column in kinds.items()}
+    truth = labels.column("clean_label").to_numpy().astype(int)
+    return Problem({"image": images.column("jpeg")}, {Role.IMAGE: ["image"]}, truth, given)
+
+
+def weak(name: str) -> Problem:
+    table = pq.read_table(SHARED / f"ws_cosine/{name}.parquet")
+    truth = table.column("label").to_numpy().astype(int)
+    rules = table.column("weak_label").to_numpy().astype(int)
+    return Problem({"text": table.column("text")}, {Role.TEXT: ["text"]}, truth, {"rules": rules})
+
+
+def texts(path: str, label: str) -> Problem:
+    table = pq.read_table(SHARED / path)
+    truth = np.unique(table.column(label).to_numpy(zero_copy_only=False), return_inverse=True)[1]
+    return Problem({"text": table.column("text")}, {Role.TEXT: ["text"]}, truth)
+
+
+def adult() -> Problem:
+    table = pq.read_table(SHARED / "bias_tabular/adult.parquet")
+    truth = np.unique(table.column("income-per-year").to_numpy(zero_copy_only=False), return_inverse=True)[1]
+    names = [name for name in table.column_names if name != "income-per-year"]
+    return Problem({name: table.column(name) for name in names}, {Role.FEATURES: names}, truth)
+
+
+SETS: dict[str, Callable[[], Problem]] = {
+    "digits": lambda: bundled("digits"),
+    "breast cancer": lambda: bundled("breast_cancer"),
+    "wine": lambda: bundled("wine"),
+    "Gaussians apart": lambda: gaussians(0.8),
+    "Gaussians overlapping": lambda: gaussians(1.5),
+    "MNIST": mnist,
+    "CIFAR-10N": cifar,
+    "AG News": lambda: weak("agnews"),
+    "IMDb": lambda: weak("imdb"),
+    "Yelp": lambda: weak("yelp"),
+    "20 Newsgroups": lambda: texts("twenty_news_label_errors/test.parquet", "given_label"),
+    "Banking77": lambda: texts("intent_banking77/banking77.parquet", "category"),
+    "Adult": adult,
+}
+
+
+# ---- the noise ------------------------------------------------------------------------------------------------------
+
+
+def symmetric(y: np.ndarray, k: int, rate: float, rng: np.random.Generator, probs: np.ndarray) -> np.ndarray:
+    """Any other class, equally likely."""
+    rows = rng.choice(len(y), round(rate * len(y)), replace=False)
+    noisy = y.copy()
+    noisy[rows] = (y[rows] + rng.integers(1, k, len(rows))) % k
+    return noisy
+
+
+def pairwise(y: np.ndarray, k: int, rate: float, rng: np.random.Generator, probs: np.ndarray) -> np.ndarray:
+    """Class-dependent: always the next class."""
+    rows = rng.choice(len(y), round(rate * len(y)), replace=False)
+    noisy = y.copy()
+    noisy[rows] = (y[rows] + 1) % k
+    return noisy
+
+
+def one_sided(y: np.ndarray, k: int, rate: float, rng: np.random.Generator, probs: np.ndarray) -> np.ndarray:
+    """Class-dependent: only the first half of the classes is mislabelled, as any other."""
+    rows = rng.permutation(np.flatnonzero(y < max(1, k // 2)))[: round(rate * len(y))]
+    noisy = y.copy()
+    noisy[rows] = (y[rows] + rng.integers(1, k, len(rows))) % k
+    return noisy
+
+
+def doubtful(y: np.ndarray, k: int, rate: float, rng: np.random.Generator, probs: np.ndarray) -> np.ndarray:
+    """Instance-dependent: rows a model of the true labels is unsure of, as the class it confuses them with."""
+    other = probs.astype(float).copy()
+    other[np.arange(len(y)), y] = 0
+    doubt = other.sum(axis=1) + 1e-4
+    rows = np.argsort(rng.exponential(size=len(y)) / doubt)[: round(rate * len(y))]
+    towards = np.cumsum(other[rows] + 1e-9, axis=1)
+    drawn = (towards < rng.random((len(rows), 1)) * towards[:, -1:]).sum(axis=1)
+    noisy = y.copy()
+    noisy[rows] = np.where(drawn == y[rows], (y[rows] + 1) % k, drawn)
+    return noisy
+
+
+NOISE: dict[str, tuple[Callable[..., np.ndarray], tuple[float, ...]]] = {
+    "none": (symmetric, (0.0,)),
+    "symmetric": (symmetric, (0.03, 0.1, 0.2)),
+    "pairwise": (pairwise, (0.1,)),
+    "one-sided": (one_sided, (0.1,)),
+    "doubtful rows": (doubtful, (0.1,)),
+}
+
+
+# ---- measuring ------------------------------------------------------------------------------------------------------
+
+
+def labellings(p: Problem, seed: int, probs: np.ndarray) -> Iterator[tuple[str, float, np.ndarray]]:
+    """The kinds of noise, the rate, and the labels; -1 where a labelling has none."""
+    k = int(p.truth.max()) + 1
+    for kind, (make, rates) in NOISE.items():
+        for rate in rates:
+            if rate or seed == 0:
+                yield kind, rate, make(p.truth, k, rate, np.random.default_rng(seed), probs)
+    if seed == 0:
+        for name, given in p.given.items():
+            yield name.partition(":")[0], float((given[given >= 0] != p.truth[given >= 0]).mean()), given
+
+
+def measure(name: str, p: Problem, seed: int) -> Iterator[dict[str, Any]]:
+    """One record for each labelling of a data set."""
+    base = Dataset(pa.table({**p.columns, "label": p.truth}), {**p.roles, Role.LABEL: ["label"]})
+    clean = Signals(base)
+    probs = np.asarray(clean[Probabilities()])
+    for kind, rate, labels in labellings(p, seed, probs):
+        data = base.with_column("label", pa.array(labels, mask=labels < 0))
+        if len(data.classes) < 2:
+            continue
+        signals = clean.derive(data)
+        found = {}
+        for method in (detector() for detector in detectors() if detector.finds is Issue.LABEL and detector.default):
+            outcome = method.applies(data) or method.run(data, signals)
+            if isinstance(outcome, Findings):
+                found[method.name()] = (method, outcome)
+        wrong = (labels != p.truth) & (labels >= 0)
+        record: dict[str, Any] = {"set": name, "kind": kind, "rate": rate, "seed": seed, "n": int((labels >= 0).sum())}
+        record["wrong"] = int(wrong.sum())
+        for fdr in FDRS:
+            started = time.process_time()
+            [one] = assess(data, signals, found, fdr, seed)
+            record["seconds"] = time.process_time() - started
+            record[f"at {fdr}"] = outcome_of(one.findings.rows[one.flagged], wrong)
+        record["share"] = one.share
+        chances, defect = one.expected_precision, wrong[one.findings.rows]
+        if np.isfinite(chances).all():
+            at = np.minimum((chances * 10).astype(int), 9)
+            record["chances"] = np.bincount(at, chances, 10).tolist()
+            record["rows"] = np.bincount(at, minlength=10).tolist()
+            record["defects"] = np.bincount(at, defect, 10).tolist()
+        learning = found["confident-learning"][1]
+        record["confident learning"] = outcome_of(learning.rows[learning.scores >= 0.5], wrong)
+        given = np.asarray(signals[Probabilities()])[learning.rows, data.codes[learning.rows]]
+        record["cut-off"] = outcome_of(learning.rows[given <= 0.5], wrong)
+        yield record
+
+
+def outcome_of(flagged: np.ndarray, wrong: np.ndarray) -> list[float]:
+    """Flagged rows, the share of them that is right, and the share of the wrong rows among them."""
+    hits = int(wrong[flagged].sum())
+    false = 1 - hits / len(flagged) if len(flagged) else 0.0
+    return [len(flagged), false, hits / max(1, int(wrong.sum()))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--raw", type=Path, default=Path("calibration-runs.json"))
+    parser.add_argument("--sets", nargs="*", default=list(SETS))
+    parser.add_argument("--out", type=Path, default=ROOT / "docs")
+    options = parser.parse_args()
+    records = json.loads(options.raw.read_text()) if options.raw.exists() else []
+    done = {(r["set"], r["seed"]) for r in records}
+    for name in options.sets:
+        try:
+            problem = SETS[name]().cut()
+        except FileNotFoundError as error:
+            print(f"{name} is left out: {error}")
+            continue
+        for seed in range(options.seeds):
+            if (name, seed) not in done:
+                started = time.perf_counter()
+                records += measure(name, problem, seed)
+                options.raw.write_text(json.dumps(records))
+                print(f"{name}, seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
+    from calibration_page import write
+
+    write(records, options.out)
+
+
+if __name__ == "__main__":
+    main()
