@@ -196,7 +196,7 @@ def resemblance(x: Array, mean: Array, whitening: Array, words: Array) -> Array:
     n = len(x)
     windows = np.lib.stride_tricks.sliding_window_view(x, (PATCH, PATCH), axis=(1, 2))[:, ::STEP, ::STEP]
     m = windows.shape[1]
-    patches = even_out(np.ascontiguousarray(windows.transpose(0, 1, 2, 4, 5, 3)).reshape(n * m * m, -1))
+    patches = even_out(np.ascontiguousarray(windows.transpose(0, 1, 2, 4, 5, 3)).reshape(n * m * m, len(mean)))
     white = patches @ whitening - mean @ whitening
     apart = white @ (-2 * words.T)
     apart += np.square(words).sum(axis=1)
