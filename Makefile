@@ -23,7 +23,7 @@ test: $(V)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/pytest
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest
 
 claims: $(V)/.dev
 	$(BIN)/dross claims --all --write docs/claims.md

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from dross.signals.probabilities import Probabilities
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 FDRS = (0.05, 0.1, 0.2, 0.3, 0.5)
-MOST = 6000
+MOST = 4000
 """Rows of a data set that are used."""
 
 
@@ -169,7 +170,7 @@ def doubtful(y: np.ndarray, k: int, rate: float, rng: np.random.Generator, probs
 
 NOISE: dict[str, tuple[Callable[..., np.ndarray], tuple[float, ...]]] = {
     "none": (symmetric, (0.0,)),
-    "symmetric": (symmetric, (0.03, 0.1, 0.2)),
+    "symmetric": (symmetric, (0.05, 0.2)),
     "pairwise": (pairwise, (0.1,)),
     "one-sided": (one_sided, (0.1,)),
     "doubtful rows": (doubtful, (0.1,)),
@@ -235,6 +236,103 @@ def outcome_of(flagged: np.ndarray, wrong: np.ndarray) -> list[float]:
     return [len(flagged), false, hits / max(1, int(wrong.sum()))]
 
 
+# ---- the page -------------------------------------------------------------------------------------------------------
+
+KINDS = ("none", "symmetric", "pairwise", "one-sided", "doubtful rows", "people", "rules")
+COLOURS = ("#777777", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
+
+
+def averages(records: list[dict[str, Any]], key: str) -> tuple[float, float, float]:
+    """Mean share of false alarms, its standard error, and mean recall; a set without flagged rows has no false alarm."""
+    false = np.array([r[key][1] for r in records])
+    error = float(false.std(ddof=1) / np.sqrt(len(false))) if len(false) > 1 else 0.0
+    return float(false.mean()), error, float(np.mean([r[key][2] for r in records]))
+
+
+def kinds_table(records: list[dict[str, Any]]) -> str:
+    head = ["noise", "audits", *(f"promised {fdr:g}" for fdr in FDRS), "confident learning", "cut-off 0.5"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for kind in KINDS:
+        own = [r for r in records if r["kind"] == kind]
+        if own:
+            keys = [*(f"at {fdr}" for fdr in FDRS), "confident learning", "cut-off"]
+            cells_ = [f"{f:.3f} ± {e:.3f} (finds {r:.0%})" for f, e, r in (averages(own, key) for key in keys)]
+            lines.append("| " + " | ".join([kind, str(len(own)), *cells_]) + " |")
+    return "\n".join(lines)
+
+
+def sets_table(records: list[dict[str, Any]], fdr: float = 0.1) -> str:
+    lines = [
+        "| data | noise | wrong labels | estimated | flagged | false alarms | found |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in sorted(records, key=lambda r: (list(SETS).index(r["set"]), KINDS.index(r["kind"]), r["rate"], r["seed"])):
+        flagged, false, recall = r[f"at {fdr}"]
+        share = "cannot tell" if r["share"] is None else "{:.3f} ({:.3f} to {:.3f})".format(*r["share"])
+        found = f"{recall:.0%}" if r["wrong"] else ""
+        wrong = f"{r['wrong']} of {r['n']}"
+        lines.append(f"| {r['set']} | {r['kind']} | {wrong} | {share} | {flagged:.0f} | {false:.2f} | {found} |")
+    return "\n".join(lines)
+
+
+def chances_table(records: list[dict[str, Any]]) -> str:
+    lines = ["| expected precision | rows | mean expected | truly wrong |", "|---|---|---|---|"]
+    known = [r for r in records if "chances" in r]
+    rows, chances, defects = (np.sum([r[key] for r in known], axis=0) for key in ("rows", "chances", "defects"))
+    for i in range(10):
+        if rows[i]:
+            mean, true = chances[i] / rows[i], defects[i] / rows[i]
+            lines.append(f"| {i / 10:.1f} to {(i + 1) / 10:.1f} | {rows[i]:.0f} | {mean:.3f} | {true:.3f} |")
+    return "\n".join(lines)
+
+
+def picture(records: list[dict[str, Any]]) -> str:
+    """Promised against achieved as SVG: the mean of each kind of noise with two standard errors."""
+
+    def x(value: float) -> float:
+        return 60 + 900 * value
+
+    def y(value: float) -> float:
+        return 470 - 700 * value
+
+    ticks = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    parts = [f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(0.52)}" y2="{y(0.52)}" stroke="#999" stroke-dasharray="5 4"/>']
+    parts += [f'<text x="{x(t)}" y="{y(0) + 20}" text-anchor="middle">{t:g}</text>' for t in ticks]
+    parts += [f'<text x="{x(0) - 8}" y="{y(t) + 4}" text-anchor="end">{t:g}</text>' for t in [*ticks, 0.6]]
+    parts += [f'<line x1="{x(0)}" x2="{x(0.52)}" y1="{y(t)}" y2="{y(t)}" stroke="#ddd"/>' for t in [*ticks, 0.6]]
+    parts.append(f'<text x="{x(0.26)}" y="{y(0) + 44}" text-anchor="middle">promised false-discovery rate</text>')
+    parts.append(f'<text x="{x(0)}" y="24">achieved: share of the flagged labels that is right</text>')
+    for shift, (kind, colour) in enumerate(zip(KINDS, COLOURS, strict=True)):
+        own = [r for r in records if r["kind"] == kind]
+        if not own:
+            continue
+        points = [(x(fdr) + 2 * (shift - 3), *averages(own, f"at {fdr}")[:2]) for fdr in FDRS]
+        path = " ".join(f"{px:.1f},{y(mean):.1f}" for px, mean, _ in points)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        for px, mean, error in points:
+            low, high = y(max(0.0, mean - 2 * error)), y(min(0.64, mean + 2 * error))
+            parts.append(f'<line x1="{px}" x2="{px}" y1="{low:.1f}" y2="{high:.1f}" stroke="{colour}"/>')
+            parts.append(f'<circle cx="{px}" cy="{y(mean):.1f}" r="3.5" fill="{colour}"/>')
+        parts.append(f'<text x="{x(0.02)}" y="{y(0.58) + 18 * shift}" fill="{colour}">{kind} ({len(own)})</text>')
+    body = "\n".join(parts)
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 560 530" font-family="sans-serif" font-size="13">\n'
+        f'<rect width="560" height="530" fill="white"/>\n{body}\n</svg>\n'
+    )
+
+
+def write(records: list[dict[str, Any]], folder: Path) -> None:
+    """Write the picture, and put the tables into the page between their marks."""
+    (folder / "calibration.svg").write_text(picture(records))
+    page = (folder / "calibration.md").read_text()
+    tables = {"kinds": kinds_table(records), "sets": sets_table(records), "chances": chances_table(records)}
+    for name, table in tables.items():
+        page = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, t=table: f"{m[1]}{t}\n{m[2]}", page, flags=re.S
+        )
+    (folder / "calibration.md").write_text(page)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
@@ -256,8 +354,6 @@ def main() -> None:
                 records += measure(name, problem, seed)
                 options.raw.write_text(json.dumps(records))
                 print(f"{name}, seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
-    from calibration_page import write
-
     write(records, options.out)
 
 

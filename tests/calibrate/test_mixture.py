@@ -13,6 +13,7 @@ from dross.calibrate.mixture import (
     estimate_worth,
     fit_weights,
     interval,
+    match_frequencies,
     separation,
 )
 
@@ -195,3 +196,26 @@ def test_same_seed_same_answer() -> None:
     one = estimate_worth(planted, real, None, np.random.default_rng(5))
     two = estimate_worth(planted, real, None, np.random.default_rng(5))
     assert np.array_equal(one.local_replicates, two.local_replicates)
+
+
+def test_mistakes_nobody_makes_do_not_hide_those_that_are_made() -> None:
+    """Half of the planted defects are of a kind that is scored higher and does not occur."""
+    rng = np.random.default_rng(0)
+    true = rng.random(5000) < 0.1
+    real = np.where(true, rng.normal(4, 1, 5000), rng.normal(0, 1, 5000))
+    strange = rng.random(1500) < 0.5
+    planted = np.where(strange, rng.normal(8, 1, 1500), rng.normal(4, 1, 1500))
+    of_planted = np.where(strange, 0.001, 0.1) * rng.uniform(0.9, 1.1, 1500)
+    of_real = np.where(real > 2, 0.1 * rng.uniform(0.9, 1.1, 5000), np.inf)
+    weights = match_frequencies(planted, real, of_planted, of_real)
+    assert weights[strange].mean() < 0.1 * weights[~strange].mean()
+    assert estimate_worth(planted, real, None, rng).share < 0.01
+    assert estimate_worth(planted, real, None, rng, weights).share == pytest.approx(0.1, abs=0.025)
+
+
+def test_equal_frequencies_weigh_alike() -> None:
+    rng = np.random.default_rng(0)
+    planted, real = rng.normal(3, 1, 800), rng.normal(0, 1, 1000)
+    for of_real in (np.full(1000, 0.1), np.full(1000, np.inf)):
+        weights = match_frequencies(planted, real, np.full(800, 0.1), of_real)
+        assert np.ptp(weights) < 1e-9

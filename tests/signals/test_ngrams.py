@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import re
 
 import numpy as np
@@ -24,7 +25,7 @@ def spelled(text: str) -> collections.Counter[str]:
     found: list[str] = []
     for part in text.lower().split("\x1f"):
         words = re.findall(r"[a-z0-9_]+", part)
-        found += words + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+        found += words + [f"{a} {b}" for a, b in itertools.pairwise(words)]
         for word in words:
             padded = f" {word} "
             found += [f"*{padded[i : i + 3]}" for i in range(len(padded) - 2)]
@@ -106,6 +107,6 @@ def test_pieces_cover_all_and_stay_small(monkeypatch: pytest.MonkeyPatch) -> Non
     values = texts(*["abcd"] * 9, "x" * 50, "y")
     ranges = list(pieces(values))
     assert [b for _, b in ranges][-1] == 11
-    assert all(a == b for (_, a), (b, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(a == b for (_, a), (b, _) in itertools.pairwise(ranges))
     assert max(b - a for a, b in ranges) <= 3
     assert list(pieces(texts())) == []

@@ -22,7 +22,9 @@ def topical(n: int = 120, seed: int = 0) -> Dataset:
     rng = np.random.default_rng(seed)
     labels = [list(TOPICS)[i % 2] for i in range(n)]
     common = "the day was long and we went home".split()
-    texts = [" ".join([*rng.choice(TOPICS[y].split(), 3), *rng.choice(common, 4)]) + f" {i}" for i, y in enumerate(labels)]
+    texts = [
+        " ".join([*rng.choice(TOPICS[y].split(), 3), *rng.choice(common, 4)]) + f" {i}" for i, y in enumerate(labels)
+    ]
     return Dataset(pa.table({"t": texts, "y": labels}), {Role.TEXT: ["t"], Role.LABEL: ["y"]})
 
 

@@ -11,7 +11,7 @@ from dross.calibrate.assessment import Assessment, Curve
 from dross.calibrate.combine import Combined, loudest_of, one_score
 from dross.calibrate.decoys import estimate_by_decoys
 from dross.calibrate.merge import merge_findings, union_rows
-from dross.calibrate.mixture import LEAST, Worth, choose, estimate_worth, interval, separation, usual_weights
+from dross.calibrate.mixture import LEAST, Worth, choose, estimate_worth, interval, match_frequencies, separation
 from dross.calibrate.notes import NOTES
 from dross.calibrate.trial import Found, Strata, run_trial
 from dross.core.dataset import Dataset
@@ -113,8 +113,11 @@ def _assess_issue(
             if issue is Issue.OUTLIER:
                 return uncalibrated(issue, found, "rows mixed from others do not stand out from the rows as they are")
             return _hopeless(issue, findings, rows, scores)
-        first = None if trial.rates is None else usual_weights(scores.planted, scores.real, *trial.rates)
-        worth = estimate_worth(scores.planted, scores.real, trial.sources if trial.in_place else None, rng, first)
+        weights = (
+            None if trial.frequencies is None else match_frequencies(scores.planted, scores.real, *trial.frequencies)
+        )
+        sources = trial.sources if trial.in_place else None
+        worth = estimate_worth(scores.planted, scores.real, sources, rng, weights)
     notes = [NOTES[issue](data, signals) if issue in NOTES else "", *trial.failed]
     return _calibrated(issue, findings, rows, scores, worth, fdr, " ".join(note for note in notes if note))
 

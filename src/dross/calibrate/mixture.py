@@ -28,11 +28,13 @@ SHAPES = np.array([1.0, 2, 3, 5, 9, 17, 33, 65, 129, 257, 1025])
 LEVELS = np.concatenate([np.arange(0.01, 0.991, 0.01), [0.995, 0.9975, 0.999]])
 """Shares of the planted defects at whose scores the scale is cut."""
 REPLICATES = 50
+GROUPS = 8
+"""Planted defects are matched to real rows in so many groups of equally frequent mistakes."""
+PRIOR = 2.0
+"""Planted defects of average frequency that each group starts with."""
 CAUTION = 0.2
 """The flagged set is chosen by this quantile of the replicates, not by their middle, so that estimation error does not
 break the promise; :mod:`benchmarks.calibration` measured the choice."""
-GROUPS = 8
-SMOOTH = 2.0
 LEAST = 20
 """Fewer planted defects or rows than this tell nothing."""
 
@@ -200,7 +202,7 @@ def estimate_worth(
     real: Vector,
     sources: npt.NDArray[np.int64] | None,
     rng: np.random.Generator,
-    first: Vector | None = None,
+    weights: Vector | None = None,
 ) -> Worth:
     """Fit the mixture and its replicates.
 
@@ -214,8 +216,10 @@ def estimate_worth(
         chance that the row is sound. None where planted defects are new rows.
     rng
         For the replicates (a bootstrap of both samples).
+    weights
+        How much each planted defect counts, shape (m,); all alike when None.
     """
-    first = np.ones(len(planted)) if first is None else first
+    first = np.ones(len(planted)) if weights is None else weights
     weights = first
     edges = cut(planted, weights)
     for _ in range(1 if sources is None else 4):
@@ -259,21 +263,32 @@ def estimate_worth(
     )
 
 
-def usual_weights(planted: Vector, real: Vector, of_planted: Vector, of_real: Vector) -> Vector:
-    """Weights of the planted defects by which they make each mistake as often as the real rows do, shape (m,)."""
+def match_frequencies(planted: Vector, real: Vector, of_planted: Vector, of_real: Vector) -> Vector:
+    """Weights by which planted defects make rare and common mistakes as often as suspicious real rows do, shape (m,).
+
+    A kind of mistake that was planted but is not made would leave the top of the scale without real rows, and no
+    defect would seem to be there.
+
+    Parameters
+    ----------
+    planted, real
+        Scores, shapes (m,) and (n,).
+    of_planted, of_real
+        How frequent the mistake is that each makes, shapes (m,) and (n,); infinite for rows that make none.
+    """
     edges = np.unique(np.quantile(of_planted, np.linspace(0, 1, GROUPS + 1)[1:-1]))
-    g_p, g_r = np.searchsorted(edges, of_planted, "right"), np.searchsorted(edges, of_real, "right")
+    group = np.searchsorted(edges, of_planted, "right")
+    of_rows = np.where(np.isinf(of_real), GROUPS, np.searchsorted(edges, of_real, "right"))
+    order = np.argsort(-planted, kind="stable")
     weights = np.ones(len(planted))
-    g_r = np.where(np.isinf(of_real), GROUPS, g_r)
     for _ in range(3):
-        order = np.argsort(-planted)
-        mid = planted[order[np.searchsorted(np.cumsum(weights[order]), 0.5 * weights.sum())]]
-        a = np.bincount(g_p[planted >= mid], minlength=GROUPS)[:GROUPS]
-        b = np.bincount(g_r[real >= mid], minlength=GROUPS + 1)[:GROUPS]
-        if not b.sum():
+        upper = planted[order[np.searchsorted(np.cumsum(weights[order]), 0.5 * weights.sum())]]
+        made = np.bincount(of_rows[real >= upper], minlength=GROUPS + 1)[:GROUPS]
+        drawn = np.bincount(group[planted >= upper], minlength=GROUPS)
+        if not made.sum():
             break
-        ratio = b.sum() / a.sum()
-        weights = ((b + SMOOTH * ratio) / (a + SMOOTH) / ratio)[g_p]
+        ratio = made.sum() / drawn.sum()
+        weights = ((made + PRIOR * ratio) / (drawn + PRIOR) / ratio)[group]
     return weights
 
 

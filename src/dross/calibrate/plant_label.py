@@ -155,7 +155,7 @@ def _rounds(
     weights = own[codes[labelled]]
     sizes = np.bincount(codes[labelled], minlength=len(data.classes))
     carry = model_outputs(signals)
-    usual = _usual(data, signals, rates)
+    often = _frequencies(data, signals, rates)
     for _ in range(rounds):
         rows = spread(labelled[pick(weights, at_once, rng)], signals, len(data))
         taken = np.bincount(codes[rows], minlength=len(sizes))
@@ -170,18 +170,18 @@ def _rounds(
             rows,
             decoys=np.empty(0, np.int64),
             strata=(changed[rows], codes),
-            rates=None if usual is None else (rates[codes[rows], changed[rows]], usual),
+            frequencies=None if often is None else (rates[codes[rows], changed[rows]], often),
         )
 
 
-def _usual(data: Dataset, signals: Signals, rates: Matrix) -> npt.NDArray[np.float64] | None:
-    """How usual the mistake is that each row makes where the model is right, shape (n,); infinite where they agree."""
+def _frequencies(data: Dataset, signals: Signals, rates: Matrix) -> npt.NDArray[np.float64] | None:
+    """How frequent the mistake is that each row makes if the model is right, shape (n,); infinite where they agree."""
     k = rates.shape[1]
     if len(rates) != k or k < 3:
         return None
     best = np.asarray(signals[Probabilities()]).argmax(axis=1)
-    usual: npt.NDArray[np.float64] = np.where(best == data.codes, np.inf, rates[best, np.maximum(data.codes, 0)])
-    return usual
+    rate: npt.NDArray[np.float64] = np.where(best == data.codes, np.inf, rates[best, np.maximum(data.codes, 0)])
+    return rate
 
 
 def label_array(data: Dataset, codes: Codes) -> pa.Array:

@@ -38,9 +38,9 @@ class Planting:
     strata
         The label each planted defect carries (a class code), shape (m,), and that of each row of the data, shape (n,);
         None where there are none.
-    rates
-        How usual the mistake is that each planted defect makes, shape (m,), and the one that each row of the data
-        makes if it is a defect, shape (n,); None where all are equally usual.
+    frequencies
+        How frequent the mistake is that each planted defect makes, shape (m,), and the one that each row of the data
+        would make, shape (n,), infinite for rows that seem to make none; None where nothing is known of that.
     """
 
     data: Dataset
@@ -50,7 +50,7 @@ class Planting:
     decoys: Rows
     pairs: bool = False
     strata: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None = None
-    rates: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
+    frequencies: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
 
 
 class Planter(Protocol):

@@ -16,7 +16,7 @@ from dross.core.signal import Signals
 
 Found = Mapping[str, tuple[Detector, Findings]]
 Strata = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
-Rates = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+Frequencies = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 Scores = npt.NDArray[np.float32]
 
 
@@ -36,6 +36,8 @@ class Trial:
         Whether planting changed that row itself.
     strata
         The labels that planted defects and rows of the data carry, shapes (m,) and (n,).
+    frequencies
+        How frequent the mistakes are that planted defects and rows of the data make, shapes (m,) and (n,).
     failed
         A sentence for each method that could not score them.
     """
@@ -46,7 +48,7 @@ class Trial:
     sources: Rows
     in_place: bool
     strata: Strata | None
-    rates: Rates | None = None
+    frequencies: Frequencies | None = None
     failed: tuple[str, ...] = ()
 
     def onto(self, rows: Rows, n: int) -> Trial:
@@ -55,8 +57,9 @@ class Trial:
         place[rows] = np.arange(len(rows))
         kept = place[self.sources] >= 0
         strata = None if self.strata is None else (self.strata[0][kept], self.strata[1][rows])
-        rates = None if self.rates is None else (self.rates[0][kept], self.rates[1][rows])
-        return replace(self, planted=self.planted[kept], sources=place[self.sources[kept]], strata=strata, rates=rates)
+        often = None if self.frequencies is None else (self.frequencies[0][kept], self.frequencies[1][rows])
+        sources = place[self.sources[kept]]
+        return replace(self, planted=self.planted[kept], sources=sources, strata=strata, frequencies=often)
 
 
 def run_trial(
@@ -79,7 +82,7 @@ def _score_all(variants: Iterator[Planting], found: Found, n: int) -> Trial | No
     decoys: dict[str, list[Scores]] = {name: [] for name in found}
     sources: list[Rows] = []
     carried: list[npt.NDArray[np.int32]] = []
-    rates: list[npt.NDArray[np.float64]] = []
+    often: list[npt.NDArray[np.float64]] = []
     failed: dict[str, str] = {}
     last: Planting | None = None
     for last in variants:
@@ -96,8 +99,8 @@ def _score_all(variants: Iterator[Planting], found: Found, n: int) -> Trial | No
         sources.append(last.sources)
         if last.strata is not None:
             carried.append(last.strata[0])
-        if last.rates is not None:
-            rates.append(last.rates[0])
+        if last.frequencies is not None:
+            often.append(last.frequencies[0])
     names = tuple(name for name in found if name not in failed)
     if last is None or not names:
         return NotApplicable(" ".join(failed.values()) or "no defect could be planted")
@@ -109,7 +112,7 @@ def _score_all(variants: Iterator[Planting], found: Found, n: int) -> Trial | No
         np.concatenate(sources),
         in_place=len(last.data) == n,
         strata=None if last.strata is None else (np.concatenate(carried), last.strata[1]),
-        rates=None if last.rates is None else (np.concatenate(rates), last.rates[1]),
+        frequencies=None if last.frequencies is None else (np.concatenate(often), last.frequencies[1]),
         failed=tuple(failed.values()),
     )
 
@@ -130,8 +133,9 @@ def align(scores: Scores, now: Scores, before: Scores) -> Scores:
 
     Planting many defects at once may move the scores of all rows, by a threshold or a mixture fitted to them.
 
-    >>> align(np.array([0.5, 0.9, 1.0], np.float32), np.array([0.2, 0.4, 0.9]), np.array([0.1, 0.3, 0.8])).tolist()
-    [0.550000011920929, 0.800000011920929, 1.0]
+    >>> now, before = np.array([0.25, 0.5, 0.75], np.float32), np.array([0.0, 0.25, 0.5], np.float32)
+    >>> align(np.array([0.5, 0.6, 1.0], np.float32), now, before).tolist()
+    [0.25, 0.375, 1.0]
     """
     ordered, original = np.sort(now), np.sort(before)
     if not len(ordered) or np.array_equal(ordered, original):

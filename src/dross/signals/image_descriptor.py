@@ -196,7 +196,7 @@ def resemblance(x: Array, mean: Array, whitening: Array, words: Array) -> Array:
     n = len(x)
     windows = np.lib.stride_tricks.sliding_window_view(x, (PATCH, PATCH), axis=(1, 2))[:, ::STEP, ::STEP]
     m = windows.shape[1]
-    patches = even_out(np.ascontiguousarray(windows.transpose(0, 1, 2, 4, 5, 3)).reshape(n * m * m, len(mean)))
+    patches = even_out(np.array(windows.transpose(0, 1, 2, 4, 5, 3), order="C").reshape(n * m * m, len(mean)))
     white = patches @ whitening - mean @ whitening
     apart = white @ (-2 * words.T)
     apart += np.square(words).sum(axis=1)
@@ -229,4 +229,4 @@ def edges(grey: Array) -> Array:
     energy = np.pad(np.square(found).sum(axis=3), ((0, 0), (1, 1), (1, 1)), mode="edge")
     around = sum((energy[:, a : a + cells, b : b + cells] for a in range(3) for b in range(3)), np.float32(0)) / 9
     even: Array = np.minimum(found / np.sqrt(around + np.float32(1e-3))[..., None], np.float32(0.8))
-    return even.reshape(n, -1)
+    return even.reshape(n, ORIENTATIONS * cells * cells)

@@ -30,6 +30,7 @@ LANGUAGES, -1 unknown), ``script_share`` (of the letters, in the commonest scrip
 
 LOWER, UPPER, DIGIT, PUNCTUATION, SPACE, CONTROL, BIDI, OTHER = range(8)
 """The kinds of characters told apart."""
+HIRAGANA, KATAKANA, CJK = (list(SCRIPTS).index(name) for name in ("HIRAGANA", "KATAKANA", "CJK"))
 APOSTROPHE, COMMA, SLASH, LESS, ELLIPSIS = 39, 44, 47, 60, 0x2026
 _BIDI = frozenset([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 
@@ -81,6 +82,18 @@ def hear(word: np.uint64, stops: Any, spoken: Any, heard: Any) -> None:
 
 
 @kernel()
+def loudest(heard: Any) -> int:
+    """The language that most was heard of: at least two words, and half as much again as any other; else -1."""
+    best, first, second = -1, 0.0, 0.0
+    for t in range(len(heard)):
+        if heard[t] > first:
+            best, first, second = t, heard[t], first
+        elif heard[t] > second:
+            second = heard[t]
+    return best if first >= 2.0 and first >= 1.5 * second else -1
+
+
+@kernel()
 def measure_texts(
     data: Any, offsets: Any, traits: Any, lower: Any, stops: Any, spoken: Any, out: Any, start: int, stop: int
 ) -> None:
@@ -125,11 +138,12 @@ def measure_texts(
         while seen:
             row[14] += 1
             seen &= seen - one
-        top = np.argmax(met)
+        top: Any = np.argmax(met)
+        if top == CJK and 10 * (met[HIRAGANA] + met[KATAKANA]) > met[CJK]:
+            top = HIRAGANA  # Japanese writes its roots in Chinese characters
         row[15] = top if letters else -1
         row[16] = met[top] / letters if letters else 0
-        best = np.argmax(heard)
-        row[17] = best if heard[best] >= max(2.0, 0.5 * heard.sum()) else -1
+        row[17] = loudest(heard)
 
 
 def measure(texts: Any) -> npt.NDArray[np.float32]:
@@ -168,6 +182,7 @@ class TextStatistics(RowSignal):
     """Counts about each text, shape (n, len(COLUMNS)), float32; several text columns are read as one."""
 
     reads: ClassVar[tuple[Role, ...]] = (Role.TEXT,)
+    version: ClassVar[int] = 2
 
     def measure(self, batch: Dataset, signals: Signals) -> npt.NDArray[np.float32]:
         """One pass over the bytes of the batch's texts."""
