@@ -328,7 +328,7 @@ def write(records: list[dict[str, Any]], folder: Path) -> None:
     tables = {"kinds": kinds_table(records), "sets": sets_table(records), "chances": chances_table(records)}
     for name, table in tables.items():
         page = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, t=table: f"{m[1]}{t}\n{m[2]}", page, flags=re.S
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m, t=table: f"{m[1]}{t}\n{m[2]}", page, flags=re.DOTALL
         )
     (folder / "calibration.md").write_text(page)
 

@@ -61,7 +61,6 @@ def one(tool: str, folder: Path) -> None:
     """One measured run, printed as JSON."""
     X, labels, probs = (np.load(folder / f"{name}.npy") for name in ("X", "labels", "probs"))
     if tool == "dross":
-        import dross.job.audit
         import faiss  # noqa: F401
         import numba  # noqa: F401
     else:

@@ -1,36 +1,50 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dross.calibrate.editing import edit_image, edit_text, mix_images, mix_texts
+from dross.calibrate.editing import edit_image, edit_record, edit_text, mix_images, mix_texts
 from dross.signals.content_hash import normalise
 
 
-@given(st.text(max_size=60), st.floats(0.01, 0.5), st.integers(0, 100))
-def test_edits_leave_texts_alike(text: str, strength: float, seed: int) -> None:
-    edited = edit_text(text, strength, np.random.default_rng(seed))
+@given(st.text(max_size=60), st.integers(0, 8), st.integers(0, 100))
+def test_edits_leave_texts_alike(text: str, edits: int, seed: int) -> None:
+    edited = edit_text(text, edits, np.random.default_rng(seed))
     words, kept = text.split(), edited.split()
-    assert abs(len(words) - len(kept)) <= max(1, round(strength * len(words)))
+    assert len(words) - edits <= len(kept) <= len(words)
+    assert len(set(kept) - set(words)) <= edits
 
 
 @given(st.lists(st.text("abcXYZ", min_size=1, max_size=6), min_size=1, max_size=8), st.integers(0, 50))
 def test_no_strength_changes_only_case_and_spacing(words: list[str], seed: int) -> None:
-    import pyarrow as pa
-
     text = " ".join(words)
-    edited = edit_text(text, 0.0, np.random.default_rng(seed))
-    same = normalise(pa.array([text, edited])).to_pylist()
+    edited = edit_record([text, None, ""], 0.0, np.random.default_rng(seed))
+    same = normalise(pa.array([text, edited[0]])).to_pylist()
     assert same[0] == same[1]
+    assert edited[1:] == [None, ""]
 
 
-def test_halves_of_texts() -> None:
-    assert mix_texts("one two three four five", "v w x y z") == "one two three x y z"
-    assert mix_texts("short", "words") == "shords"
-    assert mix_texts(None, "a") is None
-    assert mix_texts("", "") == ""
+@given(st.integers(0, 200))
+def test_a_record_changes_by_its_share_of_words(seed: int) -> None:
+    fields = ["one two three four five", None, "six seven", "eight nine ten"]
+    edited = edit_record(fields, 0.1, np.random.default_rng(seed))
+    assert sum(a != b for a, b in zip(fields, edited, strict=True)) <= 1
+
+
+def test_mixed_texts_are_of_their_parents_words_and_no_parents_copy() -> None:
+    rng = np.random.default_rng(0)
+    parents = ["one two three four five six", "a b c d e f g h", "u v w x y z"]
+    for _ in range(20):
+        words = str(mix_texts(list(parents), rng)).split()
+        assert len(words) == 6
+        assert all(any(p.split()[i] == word for p in parents) for i, word in enumerate(words))
+    assert len(str(mix_texts(["short", "words", "x"], rng))) == 5
+    assert mix_texts([None, "a"], rng) is None
+    assert mix_texts(["", ""], rng) == ""
+    assert mix_texts(["one two three four", None], rng) == "one two three four"
 
 
 @pytest.mark.parametrize("shape", [(8, 6), (8, 6, 3), (1, 1)])

@@ -68,10 +68,12 @@ def _worth(planted: Vector, decoys: Vector, real: Vector) -> tuple[Vector, Vecto
     # the share is read where planted copies and decoys are told apart best
     best = int(np.argmax(recall - accidents)) if len(recall) else 0
     gap = recall[best] - accidents[best] if len(recall) else 0.0
-    share = float(np.clip((seen[best] - accidents[best]) / gap, 0.0, 1.0)) if gap > 0 else 0.0
+    # copies edited unlike the planted ones are found more or less often than those: no long extrapolation
+    copies = float(np.clip(seen[best] - accidents[best], 0.0, 1.0)) if gap > 0 else 0.0
+    share = min(1.0, copies / max(gap, 0.5))
     expected = _smoothed(decoys, planted)
     observed = real / max(real.sum(), 1.0)
-    false = (1 - share) * falling_ratio(expected, observed)
+    false = (1 - copies) * falling_ratio(expected, observed)
     local: Vector = np.clip(1 - false, 0.0, 1.0)
     local[0] = 0.0
     return np.maximum.accumulate(local), recall, share

@@ -31,8 +31,11 @@ def edited(
     """
     table = data.table.take(pa.array(rows))
     new: dict[str, pa.Array] = {}
-    for name in data.roles.get(Role.TEXT, ()):
-        new[name] = _strings([None if t is None else edit_text(t, strength, rng) for t in _texts(table, name)])
+    fields = data.roles.get(Role.TEXT, ())
+    records = zip(*(_texts(table, name) for name in fields), strict=True)
+    changed = [edit_record(list(record), strength, rng) for record in records]
+    for name, values in zip(fields, zip(*changed, strict=True), strict=True):
+        new[name] = _strings(list(values))
     if strength and data.has(Role.IMAGE):
         pictures = [None if p is None else edit_image(p, strength, rng) for p in _pictures(data, rows)]
         new[data.name_of(Role.IMAGE)] = _encoded(data, pictures, folder)
@@ -47,36 +50,37 @@ def edited(
     return _with(table, new)
 
 
-def mixed(data: Dataset, signals: Signals, one: Rows, other: Rows, rng: np.random.Generator, folder: Path) -> pa.Table:
-    """Sound new rows that are copies of none, shape (m rows); what is not content comes from ``one``.
+def mixed(data: Dataset, signals: Signals, parents: list[Rows], rng: np.random.Generator, folder: Path) -> pa.Table:
+    """Sound new rows that are copies of none, shape (m rows); what is not content comes from the first parents.
 
-    Texts and images take one half from each of two rows; a record takes its fields from either; vectors and cells are
-    mixed from the surroundings of ``one``, so that the new row lies where the data lies.
+    Each word of a text, and each field of a record, is that of one of the parents, a row of each of ``parents``;
+    images are halves of two; vectors and cells are mixed from the surroundings of the first, so that the new row lies
+    where the data lies.
     """
-    table, second = data.table.take(pa.array(one)), data.table.take(pa.array(other))
-    fields, cells = data.roles.get(Role.TEXT, ()), data.roles.get(Role.FEATURES, ())
-    swap = some_of_each(len(one), len(fields) + len(cells), rng)
-    new = _mixed_texts(data, table, second, swap)
+    one = parents[0]
+    table = data.table.take(pa.array(one))
+    new = _mixed_texts(data, parents, rng)
     if data.has(Role.IMAGE):
-        new[data.name_of(Role.IMAGE)] = _mixed_images(data, one, other, folder)
-    near = neighbour_of(signals, one, rng)
+        new[data.name_of(Role.IMAGE)] = _mixed_images(data, one, parents[1], folder)
     if data.has(Role.EMBEDDING):
         X = data.matrix(Role.EMBEDDING)
-        new[data.name_of(Role.EMBEDDING)] = _vectors(X[one] + X[near] - X[neighbour_of(signals, one, rng)])
-    third = data.table.take(pa.array(near))
-    for f, name in enumerate(cells, len(fields)):
-        new[name] = pc.if_else(pa.array(swap[:, f]), _plain(third.column(name)), _plain(table.column(name)))
+        step = X[neighbour_of(signals, one, rng)] - X[neighbour_of(signals, one, rng)]
+        new[data.name_of(Role.EMBEDDING)] = _vectors(X[one] + step)
+    for name in data.roles.get(Role.FEATURES, ()):
+        new[name] = _plain(data.table.column(name).take(pa.array(neighbour_of(signals, one, rng))))
     return _with(table, new)
 
 
-def misplaced(data: Dataset, one: Rows, other: Rows, rng: np.random.Generator, folder: Path) -> pa.Table:
-    """Rows that fit nowhere, shape (m rows): texts and images half from each of two rows, every number of a vector and
-    every cell from a row of its own; what is not content comes from ``one``.
+def misplaced(data: Dataset, parents: list[Rows], rng: np.random.Generator, folder: Path) -> pa.Table:
+    """Rows that fit nowhere, shape (m rows); what is not content comes from the first of the parents.
+
+    Texts and images are mixed from the parents; every number of a vector and every cell is that of a row of its own.
     """
-    table, second = data.table.take(pa.array(one)), data.table.take(pa.array(other))
-    new = _mixed_texts(data, table, second, some_of_each(len(one), len(data.roles.get(Role.TEXT, ())), rng))
+    one = parents[0]
+    table = data.table.take(pa.array(one))
+    new = _mixed_texts(data, parents, rng)
     if data.has(Role.IMAGE):
-        new[data.name_of(Role.IMAGE)] = _mixed_images(data, one, other, folder)
+        new[data.name_of(Role.IMAGE)] = _mixed_images(data, one, parents[1], folder)
     if data.has(Role.EMBEDDING):
         X = data.matrix(Role.EMBEDDING)
         drawn = rng.integers(len(X), size=(len(one), X.shape[1]))
@@ -86,30 +90,16 @@ def misplaced(data: Dataset, one: Rows, other: Rows, rng: np.random.Generator, f
     return _with(table, new)
 
 
-def some_of_each(m: int, fields: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Which fields of a record come from its other parent, shape (m, fields): some, but not all, where there are two.
-
-    >>> taken = some_of_each(50, 3, np.random.default_rng(0)).sum(axis=1)
-    >>> int(taken.min()), int(taken.max())
-    (1, 2)
-    """
-    swap = rng.random((m, fields)) < 0.5
-    if fields > 1:
-        same = np.flatnonzero(swap.all(axis=1) | ~swap.any(axis=1))
-        turned = rng.integers(fields, size=len(same))
-        swap[same, turned] = ~swap[same, turned]
-    return swap
-
-
-def _mixed_texts(data: Dataset, table: pa.Table, second: pa.Table, swap: npt.NDArray[np.bool_]) -> dict[str, pa.Array]:
+def _mixed_texts(data: Dataset, parents: list[Rows], rng: np.random.Generator) -> dict[str, pa.Array]:
     fields = data.roles.get(Role.TEXT, ())
+    tables = [data.table.take(pa.array(rows)) for rows in parents] if fields else []
     new = {}
-    for f, name in enumerate(fields):
-        pairs = zip(_texts(table, name), _texts(second, name), swap[:, f], strict=True)
-        if swap.shape[1] > 1:  # records: a field is the one row's or the other's
-            new[name] = _strings([b if swapped else a for a, b, swapped in pairs])
+    for name in fields:
+        families = zip(*(_texts(table, name) for table in tables), strict=True)
+        if len(fields) > 1:  # records: each field is one parent's
+            new[name] = _strings([family[int(rng.integers(len(family)))] for family in families])
         else:
-            new[name] = _strings([mix_texts(a, b) for a, b, _ in pairs])
+            new[name] = _strings([mix_texts(list(family), rng) for family in families])
     return new
 
 
@@ -121,18 +111,38 @@ def _mixed_images(data: Dataset, one: Rows, other: Rows, folder: Path) -> pa.Arr
 # ---- texts ----------------------------------------------------------------------------------------------------------
 
 
-def edit_text(text: str, strength: float, rng: np.random.Generator) -> str:
-    """The text with a share of its words dropped, swapped or misspelt; at least one where ``strength`` is above 0.
+def edit_record(fields: list[str | None], strength: float, rng: np.random.Generator) -> list[str | None]:
+    """The texts of one row with a share of all their words dropped, swapped or misspelt, at least one.
 
-    >>> edit_text("a quiet river", 0.0, np.random.default_rng(0))
-    'A  quiet  river'
+    With ``strength`` 0 only letter case and spacing change.
+
+    >>> edit_record(["a quiet river", None], 0.0, np.random.default_rng(0))
+    ['A  quiet  river', None]
     """
+    if not strength:
+        return [None if text is None else _respaced(text, rng) for text in fields]
+    sizes = np.array([0 if text is None else len(text.split()) for text in fields])
+    if not sizes.sum():
+        return fields
+    edits = max(1, round(strength * int(sizes.sum())))
+    shares = rng.multinomial(edits, sizes / sizes.sum())
+    return [
+        text if text is None or not count else edit_text(text, int(count), rng)
+        for text, count in zip(fields, shares, strict=True)
+    ]
+
+
+def _respaced(text: str, rng: np.random.Generator) -> str:
     words = text.split()
     if not words:
         return text
-    if not strength:
-        return "  ".join([words[0].capitalize(), *words[1:]]) if rng.random() < 0.8 else f" {text.upper()} "
-    for _ in range(max(1, round(strength * len(words)))):
+    return "  ".join([words[0].capitalize(), *words[1:]]) if rng.random() < 0.8 else f" {text.upper()} "
+
+
+def edit_text(text: str, edits: int, rng: np.random.Generator) -> str:
+    """The text with some words dropped, swapped or misspelt."""
+    words = text.split()
+    for _ in range(edits if words else 0):
         at = int(rng.integers(len(words)))
         kind = int(rng.integers(3)) if len(words) > 2 else 2
         if kind == 0:
@@ -143,21 +153,30 @@ def edit_text(text: str, strength: float, rng: np.random.Generator) -> str:
         else:
             place = int(rng.integers(len(words[at])))
             words[at] = words[at][:place] + LETTERS[int(rng.integers(26))] + words[at][place + 1 :]
-    return " ".join(words)
+    return " ".join(words) if words else text
 
 
-def mix_texts(one: str | None, other: str | None) -> str | None:
-    """The first half of one text and the second half of another, by words (by letters where there are few words).
+def mix_texts(parents: list[str | None], rng: np.random.Generator) -> str | None:
+    """A text as long as its first parent's, each word that of a parent drawn for it (each letter in short texts).
 
-    >>> mix_texts("a b c d", "w x y z")
-    'a b y z'
+    It reads like the data, word for word, and is a copy of no parent.
+
+    >>> mix_texts(["a b c d", "w x y z"], np.random.default_rng(0))
+    'w x y d'
     """
-    if one is None or other is None:
-        return one
-    a, b = one.split(), other.split()
-    if min(len(a), len(b)) < 4:
-        return one[: (len(one) + 1) // 2] + other[len(other) // 2 :]
-    return " ".join([*a[: (len(a) + 1) // 2], *b[len(b) // 2 :]])
+    texts = [text for text in parents if text]
+    if parents[0] is None or not texts:
+        return parents[0]
+    words = [text.split() for text in texts]
+    if len(texts[0].split()) < 4:
+        words, between = [list(text) for text in texts], ""
+    else:
+        between = " "
+    mixed = []
+    for i in range(len(words[0])):
+        having = [w for w in words if i < len(w)]
+        mixed.append(having[int(rng.integers(len(having)))][i])
+    return between.join(mixed)
 
 
 # ---- images ---------------------------------------------------------------------------------------------------------
@@ -244,9 +263,9 @@ def nearest_distance(data: Dataset, signals: Signals, rows: Rows) -> npt.NDArray
 
 
 def neighbour_of(signals: Signals, rows: Rows, rng: np.random.Generator) -> Rows:
-    """One of the nearest rows of each row, drawn evenly, shape (m,); the row itself where none is known."""
+    """One of the nearest rows of each row, drawn evenly, shape (m,); where none has been looked for, any row."""
     if Neighbours() not in signals:
-        return rows
+        return rng.integers(len(signals.data), size=len(rows))
     near = signals[Neighbours()].indices[rows]
     known = (near >= 0).sum(axis=1)
     at = (rng.random(len(rows)) * np.maximum(known, 1)).astype(np.int64)
@@ -264,13 +283,19 @@ def _one_cell(data: Dataset, table: pa.Table, rng: np.random.Generator) -> dict[
         column = _plain(table.column(name))
         kind = column.type
         if pa.types.is_floating(kind):
-            spread = float(np.nanstd(data.numbers(name))) or 1.0
+            spread = _spread(data.numbers(name))
             moved = pc.add(pc.cast(column, pa.float64()), pa.array(rng.normal(size=len(column)) * 0.01 * spread))
             changed = pc.cast(moved, kind)
         else:
             changed = _plain(data.table.column(name).take(pa.array(rng.integers(len(data), size=len(column)))))
         new[name] = pc.if_else(pa.array(which == c), changed, column)
     return new
+
+
+def _spread(values: npt.NDArray[np.float64]) -> float:
+    """The standard deviation of the finite values; 1 where they do not vary or cannot be squared."""
+    known = values[np.isfinite(values) & (np.abs(values) < 1e150)]
+    return (float(known.std()) if len(known) else 0.0) or 1.0
 
 
 def _vectors(X: Matrix) -> pa.Array:

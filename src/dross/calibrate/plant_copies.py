@@ -13,10 +13,12 @@ from dross.calibrate.editing import edited, mixed
 from dross.calibrate.plant_label import draw_labels, label_array, model_outputs, noise_of
 from dross.calibrate.planting import Planting
 from dross.core.dataset import Dataset
+from dross.core.hashing import Hashes
 from dross.core.results import Issue, NotApplicable, Rows
 from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.core.splits import splits_of
+from dross.signals.content_hash import ContentHash
 
 ISSUES = (Issue.DUPLICATE, Issue.NEAR_DUPLICATE, Issue.SEMANTIC_DUPLICATE, Issue.CONFLICT, Issue.LEAKAGE)
 STRENGTHS = {
@@ -29,6 +31,8 @@ STRENGTHS = {
 """The share of a row that is edited; planted copies take one each, in equal numbers."""
 SHARE = 0.02
 FEWEST, MOST = 60, 400
+PARENTS = 5
+"""Rows that a decoy is mixed from."""
 
 
 def plant(
@@ -59,18 +63,30 @@ def _variant(data: Dataset, signals: Signals, issue: Issue, rng: np.random.Gener
             part = edited(data, signals, of_this, strength, rng, _new(folder, f"copies-{s}"))
             parts.append(_marked(data, issue, of_this, part, signals, rng))
             order.append(of_this)
-        decoys = mixed(data, signals, one, _partners(data, one, rng), rng, _new(folder, "decoys"))
-        parts.append(_marked(data, issue, one, decoys, signals, rng))
+        parents = [one, *(_partners(data, one, rng) for _ in range(PARENTS - 1))]
+        decoys = mixed(data, signals, parents, rng, _new(folder, "decoys"))
+        # a sound row has the right label, so decoys keep that of their parents
+        parts.append(decoys if issue is Issue.CONFLICT else _marked(data, issue, one, decoys, signals, rng))
         variant = data.append(pa.concat_tables(parts))
         made_from = np.concatenate(order)
+        measured = signals.derive(variant, carry=model_outputs(signals))
         yield Planting(
             variant,
-            signals.derive(variant, carry=model_outputs(signals)),
+            measured,
             rows=n + np.arange(len(made_from)),
             sources=made_from,
-            decoys=n + len(made_from) + np.arange(m),
+            decoys=n + len(made_from) + _unlike_any(np.asarray(measured[ContentHash()]), n, m),
             pairs=True,
         )
+
+
+def _unlike_any(content: Hashes, n: int, m: int) -> Rows:
+    """Which of the last ``m`` rows, the decoys, equal none of the first ``n``: a decoy that does is a copy after all.
+
+    All of them when none is left, so that a table of few distinct rows promises nothing.
+    """
+    unlike = np.flatnonzero(~np.isin(content[-m:], content[:n]))
+    return unlike if len(unlike) else np.arange(m)
 
 
 def _choosable(data: Dataset, issue: Issue, m: int, rng: np.random.Generator) -> Rows:

@@ -38,7 +38,7 @@ def _variant(data: Dataset, signals: Signals, rng: np.random.Generator) -> Itera
     one = rng.choice(n, m, replace=False)
     other = _strangers(data, one, rng)
     with tempfile.TemporaryDirectory() as folder:
-        variant = data.append(misplaced(data, one, other, rng, Path(folder)))
+        variant = data.append(misplaced(data, [one, other], rng, Path(folder)))
         signals_of_variant = signals.derive(variant, carry=model_outputs(signals))
         yield Planting(variant, signals_of_variant, n + np.arange(m), one, decoys=np.empty(0, np.int64))
 

@@ -133,7 +133,7 @@ def _check_report(path: Path) -> None:
     from dross.core.errors import DrossError
     from dross.report import build
 
-    build._spare_others(path)
+    build.spare_others(path)
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir():
         raise DrossError("this is a file, so nothing can be written in it", where=str(above), fix="name a folder")

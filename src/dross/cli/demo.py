@@ -67,17 +67,17 @@ def compare(done: Audit, demo: Demo) -> list[str]:
     """What was planted against what was flagged: one line for each kind."""
     import numpy as np
 
-    names = {"label": "wrong labels", "duplicate": "copies", "outlier": "pictures of nothing"}
-    lines = ["Because the defects of this demonstration were planted, the truth is known:"]
-    for issue, rows in demo.planted.items():
-        found = done.findings(flagged=True)
-        kinds = [issue] if issue != "outlier" else ["outlier", "form"]
-        flagged = found.filter(found["issue"].is_in(kinds))["row"].unique().to_numpy()
-        twins = done.findings("duplicate")["suggestion"].cast(int, strict=False).drop_nulls().to_numpy()
-        hit = np.isin(rows, np.concatenate([flagged, twins]) if issue == "duplicate" else flagged).sum()
-        right = np.isin(flagged, rows).sum()
-        lines.append(
-            f"  {names[issue]}: {hit} of {len(rows)} found"
-            + (f"; {right} of {len(flagged)} flagged are right" if issue == "label" else "")
-        )
-    return lines
+    found = done.findings(flagged=True)
+    twins = done.findings("duplicate")["suggestion"].cast(int, strict=False).drop_nulls().to_numpy()
+    anything = found["row"].unique().to_numpy()
+    labels = found.filter(found["issue"] == "label")["row"].to_numpy()
+    wrong, nothing = demo.planted["label"], demo.planted["outlier"]
+    copies = np.isin(demo.planted["duplicate"], np.concatenate([anything, twins])).sum()
+    right = np.isin(labels, np.concatenate([wrong, nothing])).sum()
+    return [
+        "Because the defects of this demonstration were planted, the truth is known:",
+        f"  wrong labels: {np.isin(wrong, labels).sum()} of {len(wrong)} found; "
+        f"{right} of {len(labels)} flagged are right",
+        f"  copies: {copies} of {len(demo.planted['duplicate'])} found",
+        f"  pictures of nothing, labelled at random: {np.isin(nothing, anything).sum()} of {len(nothing)} found",
+    ]

@@ -204,7 +204,7 @@ class Dataset:
 
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
         """A numeric column as float64, shape (n,), NaN where it is null."""
-        values = pc.cast(self.table.column(column), pa.float64())
+        values = pc.cast(self.table.column(column), pa.float64(), safe=False)  # integers beyond 2**53 are rounded
         return np.asarray(values.to_numpy(), dtype=np.float64)
 
     def matrix(self, role: Role) -> npt.NDArray[np.float32]:

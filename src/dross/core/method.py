@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from dross.core.dataset import Dataset
 from dross.core.paper import Paper
 from dross.core.results import Findings, Issue, NotApplicable
-from dross.core.roles import Role
+from dross.core.roles import CONTENT, Role
 from dross.core.signal import Signal, Signals
 
 Need = Role | type[Signal[Any]]
@@ -39,10 +39,13 @@ class Method(ABC):
         return cls.__module__.split(".")[-2]
 
     def applies(self, data: Dataset) -> NotApplicable | None:
-        """None when the roles it needs are there, else what is missing."""
+        """None when the roles it needs are there, and content where a signal it needs is measured on it."""
         missing = [need for need in self.needs if isinstance(need, Role) and not data.has(need)]
         if missing:
             return NotApplicable(f"needs a column with the role {' and '.join(missing)}")
+        on_content = [need for need in self.needs if not isinstance(need, Role) and set(CONTENT) <= set(need.reads)]
+        if not data.content and any(need().given(data) is None for need in on_content):
+            return NotApplicable("no column holds content: no text, image, feature or embedding")
         return None
 
 

@@ -60,7 +60,7 @@ def write_report(
         Where the file cannot be written, or holds something else than a report.
     """
     path = Path(path)
-    _spare_others(path)
+    spare_others(path)
     page = render(run, tables, data, signals, proof)
     with explained("the report cannot be written", path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def _write(path: Path, page: str) -> None:
     path.write_text(page, encoding="utf-8")
 
 
-def _spare_others(path: Path) -> None:
+def spare_others(path: Path) -> None:
     """Raise where the path holds something that dross did not write."""
     if path.is_dir():
         raise DrossError("the report cannot be written: this is a folder", where=str(path), fix="name a file in it")

@@ -135,7 +135,7 @@ class Contents:
         for name in self.features:
             column = self.data.table.column(name).take(rows)
             if _numeric(column.type):
-                values = np.asarray(pc.cast(column.drop_null(), pa.float64()).to_numpy())
+                values = np.asarray(pc.cast(column.drop_null(), pa.float64(), safe=False).to_numpy())
                 out.append((name, np.sort(values[np.isfinite(values)])))
             else:
                 counts = pc.value_counts(column.combine_chunks()).to_pylist() if len(rows) else []
