@@ -243,7 +243,7 @@ COLOURS = ("#777777", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#5
 
 
 def averages(records: list[dict[str, Any]], key: str) -> tuple[float, float, float]:
-    """Mean share of false alarms, its standard error, and mean recall; a set without flagged rows has no false alarm."""
+    """Mean share of false alarms, its standard error, and mean recall; no flagged rows, no false alarms."""
     false = np.array([r[key][1] for r in records])
     error = float(false.std(ddof=1) / np.sqrt(len(false))) if len(false) > 1 else 0.0
     return float(false.mean()), error, float(np.mean([r[key][2] for r in records]))

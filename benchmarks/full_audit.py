@@ -40,7 +40,7 @@ def run_dross(X: np.ndarray, labels: np.ndarray, probs: np.ndarray) -> dict[str,
 
     data = dross.load({"label": labels}, label="label", embedding=X, pred_probs=probs)
     done = dross.audit(data)
-    return {"kinds": len({i for i in done.run["issues"]}), "flagged labels": done.run["issues"]["label"]["flagged"]}
+    return {"kinds": len(done.run["issues"]), "flagged labels": done.run["issues"]["label"]["flagged"]}
 
 
 def run_datalab(X: np.ndarray, labels: np.ndarray, probs: np.ndarray) -> dict[str, float]:

@@ -72,10 +72,7 @@ def audited(frame: pl.DataFrame, folder: Path, **roles: object) -> dross.Audit:
 
 KNOWN = {
     "a constant, an empty and an all-NaN column": "calibration takes the spread of a column without numbers",
-    "infinities": "calibration takes the spread of infinities",
     "huge and tiny values": "calibration and report read numbers that do not fit a double",
-    "many classes": "scikit-learn warns of more classes than half the rows",
-    "labels alone": "methods of content do not say that they do not apply",
     "a huge target": "target leakage squares it",
 }
 """What does not work yet, and why."""
@@ -163,7 +160,6 @@ def test_images_that_do_not_decode_are_found_as_malformed(tmp_path: Path) -> Non
     assert left(tmp_path / "photos") == before
 
 
-@pytest.mark.xfail(reason="the descriptor of pictures takes none for granted", strict=False)
 def test_not_one_image_decodes(tmp_path: Path) -> None:
     pytest.importorskip("PIL.Image")
     for i in range(30):

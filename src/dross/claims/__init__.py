@@ -35,6 +35,9 @@ class Evidence:
     over: tuple[int, ...] = ()
     note: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holds", bool(self.holds))  # NumPy's truth values are not Python's
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -40,7 +40,7 @@ def residual_scale(residuals: Numbers, neighbours: npt.NDArray[np.int32]) -> Num
     local = np.full(len(size), overall)
     if enough.any():
         local[enough] = 1.4826 * np.nanmedian(around[enough], axis=1)
-    scale: Numbers = np.sqrt(np.maximum(local, 0) * overall)
+    scale: Numbers = np.sqrt(np.maximum(local, 0)) * np.sqrt(overall)
     return np.maximum(scale, max(0.1 * overall, 1e-12))
 
 
@@ -82,7 +82,8 @@ class RegressionErrors(Detector):
             "predicted": predicted[rows].astype(np.float32),
             "deviations": (residuals[rows] / scale[rows]).astype(np.float32),
         }
-        explained = 1 - float(np.var(residuals[rows]) / np.var(data.target[rows]))
+        unit = float(np.abs(data.target[rows]).max()) or 1.0  # the largest of doubles cannot be squared
+        explained = 1 - float(np.var(residuals[rows] / unit) / max(np.var(data.target[rows] / unit), 1e-300))
         return Findings(
             Issue.LABEL,
             rows,

@@ -96,7 +96,7 @@ def missing_marks(column: Column) -> Cells:
     if known.sum() > 3:
         weights = np.repeat(numbers[known], np.minimum(column.counts[known], 100))
         low, high = np.quantile(weights, [0.25, 0.75])
-        off = np.abs(numbers - (low + high) / 2) > 10 * max(high - low, 1e-9)
+        off = np.abs(numbers - (low / 2 + high / 2)) / 10 > max(high - low, 1e-9)
         nines = np.array([set(v.strip().lstrip("-").removesuffix(".0")) == {"9"} and len(v) > 2 for v in column.values])
         far = known & off & nines & (column.counts > 1)
     marks = np.array([v.strip().lower() in MARKS for v in column.values]) | far

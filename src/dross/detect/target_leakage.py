@@ -133,7 +133,7 @@ def bin_column(column: pa.ChunkedArray, bins: int) -> Iterator[tuple[str, Bins]]
         narrow = types.is_date32(kind) or types.is_time32(kind)
         column = column.cast(pa.int32()) if narrow else column.cast(pa.int64())
     if types.is_integer(column.type) or types.is_floating(column.type) or types.is_decimal(column.type):
-        yield "intervals", bin_numbers(np.asarray(column.cast(pa.float64()).to_numpy(), np.float64), bins)
+        yield "intervals", bin_numbers(np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64), bins)
         return
     texts = column.cast(pa.large_string())
     yield "values", _codes(texts)

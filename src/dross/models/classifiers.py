@@ -90,18 +90,23 @@ class BoostedTrees(Learner):
             "categorical_features": self.categories,
             "random_state": 0,
         }
-        X, target = self.X[kept], self.target[kept]
+        empty = ~np.isfinite(self.X[kept]).any(axis=0)
+
+        def known(rows: Matrix) -> Matrix:
+            return np.where(empty, 0.0, rows) if empty.any() else rows  # a column without values cannot be binned
+
+        X, target = known(self.X[kept]), self.target[kept]
         if target.kind == "number" and not len(target):
             return lambda rows: np.zeros((len(rows), 1), np.float32)
         if target.kind == "number":
             trees = HistGradientBoostingRegressor(**options).fit(X, target.matrix.ravel())
-            return lambda rows: np.asarray(trees.predict(rows), np.float32)[:, None]
+            return lambda rows: np.asarray(trees.predict(known(rows)), np.float32)[:, None]
         if len(np.unique(target.codes)) < 2:
             return constant(target.matrix)
         model = HistGradientBoostingClassifier(**options)
         with quiet():
             model.fit(X, target.codes)
-        return lambda rows: complete(model.decision_function(rows), model.classes_, target.width)
+        return lambda rows: complete(model.decision_function(known(rows)), model.classes_, target.width)
 
 
 def constant(seen: Any) -> Callable[[Matrix], Scores]:
