@@ -42,7 +42,8 @@ def wrong_targets(
     True
     """
     m = len(target)
-    moved = target + others.std() * rng.uniform(*SHIFT, m) * rng.choice([-1.0, 1.0], m)
+    unit = float(np.abs(others).max()) or 1.0  # the largest of doubles cannot be squared
+    moved = target + (others / unit).std() * unit * rng.uniform(*SHIFT, m) * rng.choice([-1.0, 1.0], m)
     drawn = rng.choice(others, m)
     wrong: npt.NDArray[np.float64] = np.where(rng.random(m) < 0.5, drawn, moved)
     return wrong

@@ -79,7 +79,7 @@ def markdown(outcomes: list[Outcome]) -> str:
         "# Claims",
         "",
         "Each published claim, what was measured when it was last run, and whether it holds. Intervals are 95 %",
-        "over the seeds. Written by `dross claims --all --write docs/claims.md`.",
+        "over the seeds. Written by `dross claims --write docs/claims.md`.",
         "",
         "| method | claim | measured | verdict | seconds |",
         "|---|---|---|---|---|",
