@@ -83,7 +83,8 @@ class RegressionErrors(Detector):
             "deviations": (residuals[rows] / scale[rows]).astype(np.float32),
         }
         unit = float(np.abs(data.target[rows]).max()) or 1.0  # the largest of doubles cannot be squared
-        explained = 1 - float(np.var(residuals[rows] / unit) / max(np.var(data.target[rows] / unit), 1e-300))
+        varied = float(np.var(data.target[rows] / unit))
+        explained = 1 - float(np.var(residuals[rows] / unit)) / max(varied, 1e-300)
         return Findings(
             Issue.LABEL,
             rows,
