@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from dross.core.results import Findings, Issue, Rows, Scores
 
+Places = npt.NDArray[np.int64] | None
+
 
 def union_rows(found: Mapping[str, Findings]) -> Rows:
     """The rows that any method found, ascending."""
@@ -51,17 +53,21 @@ def merge_findings(
     return Findings(issue, rows, scores, _suggestion(list(found.values()), places, loudest), evidence, {})
 
 
-def _places(own: Rows, rows: Rows) -> npt.NDArray[np.int64]:
-    """The position among a method's entries of each row, shape (m,); -1 where it has none."""
+def _places(own: Rows, rows: Rows) -> Places:
+    """The position among a method's entries of each row, shape (m,); -1 where it has none; None where all match."""
+    if np.array_equal(own, rows):
+        return None
     if not len(own):
         return np.full(len(rows), -1)
     at = np.minimum(np.searchsorted(own, rows), len(own) - 1)
     return np.where(own[at] == rows, at, -1)
 
 
-def _spread(values: npt.NDArray[Any], at: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+def _spread(values: npt.NDArray[Any], at: Places) -> npt.NDArray[Any]:
     """A column of a method's entries on other rows; NaN, -1, false or nothing where the method has no entry."""
     values = np.asarray(values)
+    if at is None:
+        return values
     missing = at < 0
     if not missing.any():
         return values[at]
@@ -73,9 +79,7 @@ def _spread(values: npt.NDArray[Any], at: npt.NDArray[np.int64]) -> npt.NDArray[
     return np.concatenate([values, blank])[at]
 
 
-def _suggestion(
-    found: list[Findings], places: list[npt.NDArray[np.int64]], loudest: npt.NDArray[np.int8]
-) -> npt.NDArray[Any] | None:
+def _suggestion(found: list[Findings], places: list[Places], loudest: npt.NDArray[np.int8]) -> npt.NDArray[Any] | None:
     columns = [
         None if one.suggestion is None else _spread(one.suggestion, at) for one, at in zip(found, places, strict=True)
     ]

@@ -20,6 +20,8 @@ from dross.testing.planted import flip
 Matrix = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 RATES = (0.05, 0.1, 0.2)
+TOLERANCE = 0.02
+"""The share of false alarms may exceed the promise by so much on average, as estimates have errors."""
 
 
 def problems(seed: int) -> Iterator[tuple[str, Matrix, Codes]]:
@@ -101,7 +103,8 @@ def planted_defects_keep_the_promised_rate(budget: Budget) -> Evidence:
     }
     measured |= {f"recall at {fdr:.0%}": interval(recall[fdr]) for fdr in RATES}
     measured["false alarms of confident learning by itself"] = interval(fixed)
-    holds = all(interval(excess[fdr])[0] <= 0 for fdr in RATES) and bool(np.mean(recall[0.1]) > 0.2)
+    # a promise that flags nothing would keep itself: some of the defects must be found
+    holds = all(np.mean(excess[fdr]) <= TOLERANCE for fdr in RATES) and bool(np.mean(recall[0.1]) > 0.2)
     note = (
         "Averages over problems and kinds of noise; single audits of few defects exceed the rate more often. Noise on "
         "doubtful rows only is not in here: it is hardly flagged at all (docs/calibration.md)."
