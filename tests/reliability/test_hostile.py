@@ -175,7 +175,8 @@ def test_names_of_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert run("apply", "--policy", "duplicate=drop").code == 0
     assert run("export", "--out", f"out {name}.csv").code == 0
     assert (
-        Path(f"{name}.csv").read_text() == Path(f"out {name}.csv").read_text() or pl.read_csv(f"out {name}.csv", glob=False).height
+        Path(f"{name}.csv").read_text() == Path(f"out {name}.csv").read_text()
+        or pl.read_csv(f"out {name}.csv", glob=False).height
     )
     assert run("report").code == 0
     assert {path.name for path in tmp_path.iterdir()} == {".dross", f"{name}.csv", f"out {name}.csv"}
