@@ -12,7 +12,7 @@ import pytest
 from dross.core.dataset import Dataset
 from dross.core.errors import DrossError
 from dross.core.roles import Role
-from dross.core.signal import SHARD, RowSignal, Signal, Signals
+from dross.core.signal import SHARD, RowSignal, Signal, Signals, read_value
 
 CALLS: list[str] = []
 
@@ -93,12 +93,19 @@ def test_an_interrupted_signal_resumes_with_the_batches_it_has(tmp_path: Path) -
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("junk", [b"junk", b"", b"\x93NUMPY\x01\x00"])
+def test_a_damaged_file_is_measured_again(tmp_path: Path, junk: bytes) -> None:
     data = numbers()
-    _ = Signals(data, tmp_path)[Doubled()]
-    next(tmp_path.glob("*/values.npy")).write_bytes(b"junk")
+    before = Signals(data, tmp_path)[Doubled()].values.copy()
+    stored = next(tmp_path.glob("*/values.npy"))
+    stored.unlink()  # the array above is mapped from it
+    stored.write_bytes(junk)
     with pytest.raises(DrossError, match="delete that folder"):
-        _ = Signals(data, tmp_path)[Doubled()]
+        read_value(stored.parent, Doubled.value)
+    CALLS.clear()
+    assert np.array_equal(Signals(data, tmp_path)[Doubled()].values, before)
+    assert CALLS
+    assert np.array_equal(np.load(stored), before)
 
 
 def test_derived_signals_take_over_what_no_edit_touched() -> None:

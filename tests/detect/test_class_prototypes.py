@@ -69,15 +69,6 @@ def test_rows_thought_noisy_do_not_move_the_prototypes() -> None:
     assert all(np.allclose(a, b, atol=1e-3) for a, b in zip(alone, beside, strict=True))
 
 
-def test_long_embeddings_keep_their_main_directions() -> None:
-    rng = np.random.default_rng(3)
-    X = (rng.normal(size=(400, 5)) @ rng.normal(size=(5, 300))).astype(np.float32)
-    short = cp.principal(X)
-    assert short.shape == (400, cp.MOST_DIMENSIONS)
-    assert np.allclose(short.mean(0), 0, atol=1e-2)
-    assert np.square(short).sum() == pytest.approx(np.square(X - X.mean(0)).sum(), rel=1e-3)
-
-
 def class_varying(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Digits whose classes are mislabelled at 10 to 60 %, mostly as one other class of their own."""
     from sklearn.datasets import load_digits

@@ -197,6 +197,17 @@ def test_vectors_in_a_column() -> None:
     assert users(data.table).column_names == ["p", "y", "x"]
 
 
+def test_a_file_of_vectors_is_found_again_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("e.npy", np.eye(4))
+    pl.DataFrame({"x": range(4), "y": list("abab")}).write_csv("d.csv")
+    data = dross.load("d.csv", label="y", embedding="e.npy")
+    monkeypatch.chdir("/")
+    assert data.source is not None
+    again = dross.load(tmp_path / "d.csv", **data.source.options)
+    assert np.array_equal(again.matrix(Role.EMBEDDING), np.eye(4))
+
+
 @pytest.mark.parametrize(
     ("probs", "says"),
     [

@@ -70,18 +70,7 @@ def audited(frame: pl.DataFrame, folder: Path, **roles: object) -> dross.Audit:
     return found
 
 
-KNOWN = {
-    "a huge target": "target leakage squares it",
-}
-"""What does not work yet, and why."""
-
-
-def cases(tables: dict[str, pl.DataFrame]) -> list[Any]:
-    known = {name: [pytest.mark.xfail(reason=why, strict=False)] for name, why in KNOWN.items()}
-    return [pytest.param(name, marks=known.get(name, [])) for name in tables]
-
-
-@pytest.mark.parametrize("case", cases(TABLES))
+@pytest.mark.parametrize("case", list(TABLES))
 def test_tables(case: str, tmp_path: Path) -> None:
     audited(TABLES[case], tmp_path)
 

@@ -12,7 +12,7 @@ Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 
 FOLDS = 2
-MOST = 20_000
+MOST = 5_000
 """Real rows that the weights are fitted on."""
 RANKS = 4096
 

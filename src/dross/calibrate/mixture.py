@@ -175,16 +175,14 @@ def separation(planted: Vector, real: Vector, given: tuple[npt.NDArray[Any], npt
     >>> separation(np.array([2.0, 3.0]), np.array([0.0, 1.0])) < 1
     True
     """
-    from scipy.stats import rankdata
-
     one = np.zeros(len(planted), np.int64), np.zeros(len(real), np.int64)
     of_planted, of_real = given if given is not None else one
     k = int(max(of_planted.max(initial=0), of_real.max(initial=0))) + 1
     # ranks within strata in one pass: sort by stratum first, then by score
     scores = np.concatenate([planted, real])
     strata = np.concatenate([of_planted, of_real])
-    ranks = rankdata(scores, "dense").astype(np.int64)
-    combined = rankdata(strata * (ranks.max() + 1) + ranks)
+    dense = np.unique(scores, return_inverse=True)[1]
+    combined = _mean_ranks(strata * (dense.max() + 1) + dense)
     before = np.concatenate([[0], np.cumsum(np.bincount(strata, minlength=k))])
     inside = combined - before[strata]
     m, n = np.bincount(of_planted, minlength=k), np.bincount(of_real, minlength=k)
@@ -195,6 +193,14 @@ def separation(planted: Vector, real: Vector, given: tuple[npt.NDArray[Any], npt
         return 0.0
     error = np.sqrt((1 / max(1, pairs) + 1 / max(1, n[usable].sum())) / 12)
     return float(wins.sum() / pairs - 1.645 * error)
+
+
+def _mean_ranks(values: npt.NDArray[np.int64]) -> Vector:
+    """The rank of each value from 1, the mean of theirs for equal ones (scipy.stats takes half a second to import)."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    upto = np.cumsum(counts)
+    ranks: Vector = (upto - (counts - 1) / 2)[place]
+    return ranks
 
 
 def estimate_worth(

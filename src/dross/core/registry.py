@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -32,10 +33,18 @@ def method_files() -> dict[str, str]:
 
 @cache
 def methods() -> dict[str, type[Method]]:
-    """Every method, built in or installed by others under the entry-point group ``dross.methods``, by name."""
+    """Every method, built in or installed by others under the entry-point group ``dross.methods``, by name.
+
+    One installed by others that cannot be imported is left out with a warning: the rest still work.
+    """
     found = {name: _only_method(module) for name, module in method_files().items()}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        method = entry.load()
+        try:
+            method = entry.load()
+        except Exception as error:  # noqa: BLE001 - other people's code may fail in any way
+            why = f"{type(error).__name__}: {error}"
+            warnings.warn(f"the method {entry.name!r} ({entry.value}) is left out: {why}", stacklevel=2)
+            continue
         if entry.name in found:
             raise DrossError(
                 f"the method name {entry.name!r} is taken", where=entry.value, fix="rename the entry point"

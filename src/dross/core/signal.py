@@ -133,7 +133,10 @@ class Signals:
             return inherited
         kept = self._path(signal)
         if kept is not None:
-            return read_value(kept, signal.value)  # type: ignore[no-any-return]
+            try:
+                return read_value(kept, signal.value)  # type: ignore[no-any-return]
+            except DrossError:
+                shutil.rmtree(kept)  # damaged; it is measured again
         started = time.perf_counter()
         self.progress(signal.title(), 0, 1)
         value = signal.compute(self.data, self)
@@ -222,14 +225,12 @@ def write_value(folder: Path, value: Any) -> None:
 
 
 def read_value(folder: Path, kind: type) -> Any:
-    """Read back what :func:`write_value` wrote; arrays are memory-mapped."""
+    """Read back what :func:`write_value` wrote; arrays are memory-mapped. Raises DrossError where it is damaged."""
     try:
         arrays = {f.stem: np.load(f, mmap_mode="r", allow_pickle=False) for f in folder.glob("*.npy")}
         plain = json.loads((folder / "value.json").read_text())
-    except (OSError, ValueError) as error:
-        raise DrossError(
-            f"a stored signal cannot be read: {error}", where=str(folder), fix="delete that folder"
-        ) from error
+    except (OSError, ValueError, EOFError) as error:
+        raise DrossError("a stored signal is damaged", where=str(folder), fix="delete that folder") from error
     if kind is np.ndarray:
         return arrays["value"]
     names = get_type_hints(kind)

@@ -15,16 +15,14 @@ from dross.core.results import Findings, Issue, NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.models.given_labels import Probs, labels_and_probs, row_chunks
-from dross.signals.embedding import Embedding
+from dross.signals.principal import Principal
 from dross.signals.probabilities import Probabilities
 
 Vectors = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
-MOST_DIMENSIONS = 128
-"""Longer embeddings are first reduced to this many principal directions."""
 SAMPLE = 10_000
-"""Rows from which spreads and principal directions are taken."""
+"""Rows from which spreads are taken."""
 LEAST_PER_CLASS = 5
 _LEAST_PROBABILITY = 1e-6
 _LOSS_FLOOR, _FLOOR = 0.1, 0.4
@@ -146,18 +144,6 @@ def standardised(values: npt.NDArray[Any]) -> Values:
     return np.asarray(away / max(float(away.std()), 1e-12))
 
 
-def principal(X: npt.NDArray[Any]) -> Vectors:
-    """The rows centred, and turned onto their principal directions where there are more than ``MOST_DIMENSIONS``."""
-    middle = X.mean(axis=0, dtype=np.float64).astype(np.float32)
-    if X.shape[1] <= MOST_DIMENSIONS:
-        return np.asarray(X - middle, np.float32)
-    some = X[:: -(-len(X) // SAMPLE)] - middle
-    _, axes = np.linalg.eigh(some.T @ some)
-    main = axes[:, -MOST_DIMENSIONS:]
-    turned: Vectors = X @ main - middle @ main
-    return turned
-
-
 # ---- the detector ------------------------------------------------------------------------------------------------
 
 
@@ -183,7 +169,7 @@ class ClassPrototypes(Detector):
     paper: ClassVar = Paper("Class Prototype-based Cleaner for Label Noise Learning", 2022, "2212.10766")
     alias: ClassVar = "cpc"
     finds: ClassVar[Issue] = Issue.LABEL
-    needs: ClassVar = (Role.LABEL, Probabilities, Embedding)
+    needs: ClassVar = (Role.LABEL, Probabilities, Principal)
 
     rounds: int = 3
 
@@ -201,7 +187,7 @@ class ClassPrototypes(Detector):
             return found
         given, P = found
         labels, own = given[rows], _own(P, given, rows)
-        X = principal(signals[Embedding()][rows] if len(rows) < len(given) else signals[Embedding()])
+        X = signals[Principal()][rows] if len(rows) < len(given) else signals[Principal()]
         clean, other = clean_chances(X, labels, -np.log(np.maximum(own, _LEAST_PROBABILITY)), k, self.rounds)
         noisy = np.bincount(labels, 1 - clean, k) / np.maximum(np.bincount(labels, minlength=k), 1)
         return Findings(

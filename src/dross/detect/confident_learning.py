@@ -79,13 +79,14 @@ def _count_confident(
         total, absolute = _row_sums(probs, i)
         if not (abs(total - 1.0) <= 0.01 and absolute - total <= 0.01):  # NaN fails too
             return i
-        own, likelier, confident = probs[i, y], False, -1
+        own, likelier, reached, confident = probs[i, y], False, False, -1
         for c in range(k):  # no early exit: so the processor compares many at once
             likelier |= probs[i, c] > own
+            reached |= probs[i, c] >= thresholds[c]
         disagrees[i] = likelier
         if not likelier and own >= thresholds[y]:
             confident = y
-        else:
+        elif reached:
             best = -1.0
             for c in range(k):
                 if probs[i, c] > best and probs[i, c] >= thresholds[c]:
@@ -121,37 +122,43 @@ def _push(heaps: Any, base: int, size: int, held: int, value: Any) -> int:
 
 @kernel()
 def _keep_largest_margins(
-    labels: Any, probs: Any, disagrees: Any, starts: Any, heaps: Any, held: Any, first: int, last: int
+    labels: Any,
+    probs: Any,
+    disagrees: Any,
+    bounds: Any,
+    others: Any,
+    starts: Any,
+    heaps: Any,
+    held: Any,
+    a: int,
+    b: int,
 ) -> None:
     """Keep, for each pair of classes, the margins of its n most suspicious rows, in one bounded heap a pair.
 
-    The heap of pair ``q`` is ``heaps[starts[q]:starts[q + 1]]`` with ``held[q]`` entries, smallest margin on top.
-    Given labels from ``first`` to before ``last`` only, so that threads never share a heap.
+    The pairs of given label y are ``bounds[y]`` to before ``bounds[y + 1]``, towards the classes ``others``. The heap of
+    pair ``q`` is ``heaps[starts[q]:starts[q + 1]]`` with ``held[q]`` entries, smallest margin on top. Given labels from
+    ``a`` to before ``b`` only, so that threads never share a heap.
     """
-    k = probs.shape[1]
     for i in range(len(labels)):
         y = labels[i]
-        if y < first or y >= last or not disagrees[i]:
+        if y < a or y >= b or not disagrees[i]:
             continue
         own = probs[i, y]
-        for c in range(k):
-            if probs[i, c] > own:
-                q = y * k + c
-                size = starts[q + 1] - starts[q]
-                if size:
-                    held[q] = _push(heaps, starts[q], size, held[q], probs[i, c] - own)
+        for q in range(bounds[y], bounds[y + 1]):
+            margin = probs[i, others[q]] - own
+            if margin > 0:
+                held[q] = _push(heaps, starts[q], starts[q + 1] - starts[q], held[q], margin)
 
 
 @kernel()
-def _prune(labels: Any, probs: Any, cutoffs: Any, mask: Any, start: int, stop: int) -> None:
+def _prune(labels: Any, probs: Any, bounds: Any, others: Any, cutoffs: Any, mask: Any, start: int, stop: int) -> None:
     """Keep in ``mask`` the rows whose margin towards some class reaches that pair's cut-off."""
-    k = probs.shape[1]
     for i in range(start, stop):
         if mask[i]:
             y = labels[i]
             own, mask[i] = probs[i, y], False
-            for c in range(k):
-                if probs[i, c] - own >= cutoffs[y * k + c]:
+            for q in range(bounds[y], bounds[y + 1]):
+                if probs[i, others[q]] - own >= cutoffs[q]:
                     mask[i] = True
                     break
 
@@ -269,13 +276,19 @@ def _find(given: Codes, P: Probs) -> tuple[Mask, Scores, Matrix]:
     thresholds, counts, scores = _thresholds(given, P)
     confident, mask = _joint(given, P, thresholds)
     joint = calibrated_joint(confident, counts)
-    sizes = prune_counts(joint, counts).ravel()
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    heaps, held = np.empty(starts[-1], P.dtype), np.zeros(len(sizes), np.int64)
-    over_rows(lambda a, b: _keep_largest_margins(given, P, mask, starts, heaps, held, a, b), P.shape[1], least=1)
-    cutoffs = np.full(len(sizes), np.inf, P.dtype)
+    wanted = prune_counts(joint, counts)
+    pairs = np.nonzero(wanted)
+    bounds, others = np.searchsorted(pairs[0], np.arange(len(wanted) + 1)), pairs[1]
+    starts = np.concatenate([[0], np.cumsum(wanted[pairs])])
+    heaps, held = np.empty(starts[-1], P.dtype), np.zeros(len(others), np.int64)
+    over_rows(
+        lambda a, b: _keep_largest_margins(given, P, mask, bounds, others, starts, heaps, held, a, b),
+        len(wanted),
+        least=1,
+    )
+    cutoffs = np.full(len(others), np.inf, P.dtype)
     cutoffs[held > 0] = heaps[starts[:-1][held > 0]]
-    over_rows(lambda a, b: _prune(given, P, cutoffs, mask, a, b), len(given))
+    over_rows(lambda a, b: _prune(given, P, bounds, others, cutoffs, mask, a, b), len(given))
     return mask, scores, joint
 
 

@@ -75,7 +75,7 @@ def fit_classes(X: Matrix, labels: Codes) -> ClassModel:
     covariance = (inside.T @ inside).astype(np.float64) / len(chosen)
     size = max(np.trace(covariance) / d, 1e-9 * float(np.square(means).mean()), 1e-30)  # rows may all be alike
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * size * np.eye(d)
-    root = linalg.cholesky(covariance, lower=True)
+    root = np.linalg.cholesky(covariance)
     centre = counts @ means / n
     white = linalg.solve_triangular(root, (means - centre).T, lower=True).T
     _, singular, axes = linalg.svd(white * np.sqrt(counts / n)[:, None], full_matrices=False)

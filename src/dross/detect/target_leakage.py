@@ -99,6 +99,7 @@ def explained(bins: Bins, target: npt.NDArray[np.float64], folds: Bins) -> float
     """
     bins = np.unique(bins, return_inverse=True)[1]
     b = int(bins.max()) + 1
+    target = target / max(float(np.abs(target).max()), 1e-300)  # squares of huge numbers are infinite
     cells = folds * b + bins
     counts = np.bincount(cells, minlength=FOLDS * b).reshape(FOLDS, b)
     sums = np.bincount(cells, weights=target, minlength=FOLDS * b).reshape(FOLDS, b)

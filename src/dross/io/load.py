@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -336,12 +337,18 @@ def _plain_options(given: Mapping[Role, Any]) -> dict[str, Any]:
     for role, value in given.items():
         name = "pred_probs" if role is Role.PROBS else role.value
         if value is None or isinstance(value, str):
-            options[name] = value
+            options[name] = _from_anywhere(role, value)
         elif isinstance(value, os.PathLike):
-            options[name] = os.fspath(value)
+            options[name] = _from_anywhere(role, os.fspath(value))
         elif _names_columns(value):
             options[name] = list(value)
     return options
+
+
+def _from_anywhere(role: Role, value: str | None) -> str | None:
+    """The name of a column as it is; that of a file of vectors so that it is found from any folder."""
+    vectors = value is not None and role in {Role.EMBEDDING, Role.PROBS} and Path(value).is_file()
+    return str(Path(value).absolute()) if vectors and value else value
 
 
 def _remember(state: Guess) -> pa.Table:

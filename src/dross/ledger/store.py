@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ FORMAT = 1
 """The version of the schema below, kept in ``PRAGMA user_version``."""
 PATIENCE = 120.0
 """Seconds that one writer waits for another."""
+LEAST_SPACE = 1 << 20
+"""Free bytes below which a failed write is put down to a full disk."""
 _UNUSABLE = "the workspace cannot be used"
 
 _TABLES = """
@@ -222,7 +225,8 @@ def _name(error: sqlite3.Error) -> str:
 
 def _in_words(error: sqlite3.Error, folder: Path) -> DrossError:
     name, where = _name(error), str(folder)
-    if name.startswith("SQLITE_FULL"):
+    full = name.startswith("SQLITE_IOERR") and shutil.disk_usage(folder).free < LEAST_SPACE
+    if full or name.startswith("SQLITE_FULL"):
         return DrossError(
             f"{_UNUSABLE}: no space is left on the disk", where=where, fix="free some space; nothing was changed"
         )

@@ -45,6 +45,8 @@ TRIAL, TRIAL_PER_CLASS, TRIAL_AT_MOST = 4000, 20, 10_000
 """Rows on which models are compared: 4,000, or 20 per class up to 10,000."""
 TRIAL_FOLDS = 3
 """Folds that are predicted in the comparison."""
+LEFT_BEHIND, NO_MATTER = 1.25, 0.02
+"""A setting whose loss on the first fold is more than so many times the best one's, and more, is tried no further."""
 LEAST_PER_CLASS = 20
 """Rows of a class that a sample keeps before it takes more of any other."""
 
@@ -88,6 +90,26 @@ class Candidate:
     def capacity(self, rows: Rows, width: int) -> int:
         """How many training rows it may have; 0 where it is not for this problem."""
         return self.learner.most_rows(self.features(rows[:256]), width)
+
+
+@dataclass
+class Trial:
+    """One setting of one family in the comparison, with the rows predicted so far and their scores, fold by fold."""
+
+    name: str
+    strength: float
+    learner: Learner
+    X: Matrix
+    folds: int
+    parts: list[tuple[Rows, Scores]] = field(default_factory=list)
+
+    def loss(self, folds: int) -> float:
+        """The loss on that many folds (or all there are); those that were predicted before are not again."""
+        for f in range(len(self.parts), min(folds, self.folds)):
+            part = np.flatnonzero(self.learner.fold == f)
+            self.parts.append((part, self.learner.without(f, self.strength)(self.X[part])))
+        judged = np.concatenate([rows for rows, _ in self.parts])
+        return loss_of(np.concatenate([s for _, s in self.parts]), self.learner.target[judged]) if len(judged) else 0.0
 
 
 @dataclass(frozen=True)
@@ -170,32 +192,27 @@ class Problem:
         width = self.target.width
         sample = self.sample(min(TRIAL_AT_MOST, max(TRIAL, TRIAL_PER_CLASS * width)))
         together = list(self.folds.kept_together)
+        trials = [
+            trial
+            for name, one in self.candidates.items()
+            if model in ("auto", name) and (model != "auto" or one.capacity(sample, width))
+            for trial in self._trials(name, one, sample)
+        ]
+        heats = [trial.loss(1) for trial in trials]
+        bar = LEFT_BEHIND * min(heats, default=0.0) + NO_MATTER
         losses: dict[str, float] = {}
         best = ("", 0.0, np.inf)
-        for name, one in self.candidates.items():
-            if model not in ("auto", name) or (one.capacity(sample, width) == 0 and model == "auto"):
-                continue
-            for strength, loss in self._trial(one, sample):
-                losses[name] = min(loss, losses.get(name, np.inf))
-                best = min(best, (name, strength, loss), key=lambda tried: tried[2])
+        for trial, heat in zip(trials, heats, strict=True):
+            loss = trial.loss(TRIAL_FOLDS) if heat <= bar else heat
+            losses[trial.name] = min(loss, losses.get(trial.name, np.inf))
+            if heat <= bar:
+                best = min(best, (trial.name, trial.strength, loss), key=lambda tried: tried[2])
         return Choice(best[0], best[1], losses, len(sample), together)
 
-    def _trial(self, one: Candidate, rows: Rows) -> list[tuple[float, float]]:
-        fold, target = self.folds.of[rows], self.target[rows]
-        X = one.features(rows)
-        learner = one.make(X, target, fold)
-        tried = range(min(TRIAL_FOLDS, self.folds.count))
-        judged = np.flatnonzero(np.isin(fold, tried))
-        if not len(judged):
-            return [(learner.strengths[0], 0.0)]
-        found = []
-        for strength in learner.strengths:
-            scores = np.zeros((len(rows), target.width), np.float32)
-            for f in tried:
-                part = np.flatnonzero(fold == f)
-                scores[part] = learner.without(f, strength)(X[part])
-            found.append((strength, loss_of(scores[judged], target[judged])))
-        return found
+    def _trials(self, name: str, one: Candidate, rows: Rows) -> list[Trial]:
+        fold, target, X = self.folds.of[rows], self.target[rows], one.features(rows)
+        learner, folds = one.make(X, target, fold), min(TRIAL_FOLDS, self.folds.count)
+        return [Trial(name, strength, learner, X, folds) for strength in learner.strengths]
 
     # ---- predicting -------------------------------------------------------------------------------------------------
 
