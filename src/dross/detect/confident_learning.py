@@ -135,9 +135,9 @@ def _keep_largest_margins(
 ) -> None:
     """Keep, for each pair of classes, the margins of its n most suspicious rows, in one bounded heap a pair.
 
-    The pairs of given label y are ``bounds[y]`` to before ``bounds[y + 1]``, towards the classes ``others``. The heap of
-    pair ``q`` is ``heaps[starts[q]:starts[q + 1]]`` with ``held[q]`` entries, smallest margin on top. Given labels from
-    ``a`` to before ``b`` only, so that threads never share a heap.
+    The pairs of given label y are ``bounds[y]`` to before ``bounds[y + 1]``, towards the classes ``others``; the heap
+    of pair q is ``heaps[starts[q]:starts[q + 1]]`` with ``held[q]`` entries, smallest margin on top. Only given labels
+    from ``a`` to before ``b``, so that threads never share a heap.
     """
     for i in range(len(labels)):
         y = labels[i]

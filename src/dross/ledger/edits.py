@@ -19,10 +19,12 @@ from dross.ledger.state import EDITS, active
 from dross.ledger.store import Store
 
 ACTIONS = ("drop", "relabel", "reweight", "set", "keep")
+REMARKS = ("opinion", "comment")
+"""What people say of rows; it changes nothing by itself."""
 PAGE = 5_000
 _FIELDS = (
     "id, run, row_id, position, key, field, action, before, after, issue, method, reason, confidence, author, time, "
-    "reverses"
+    "reverses, batch"
 )
 
 
@@ -54,6 +56,8 @@ class Edit:
         When, UTC, ISO 8601.
     reverses
         The edit it takes back.
+    batch
+        The number of the first of the edits that were made together with it.
     active
         Whether it stands, that is whether no standing edit takes it back.
     """
@@ -75,6 +79,7 @@ class Edit:
     author: str
     time: str
     reverses: int | None
+    batch: int
     active: bool
 
 
@@ -118,28 +123,33 @@ def signed(ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     return np.ascontiguousarray(ids).view(np.int64)
 
 
-def insert(connection: sqlite3.Connection, base: int, run: str | None, drafts: Iterable[Draft]) -> None:
-    """Append edits of the base to the ledger."""
-    time = now()
+def insert(
+    connection: sqlite3.Connection, base: int, run: str | None, drafts: Iterable[Draft], batch: int | None = None
+) -> None:
+    """Append edits of the base to the ledger, as one batch of their own or as part of one begun before."""
+    time, batch = now(), batch or last(connection) + 1
     connection.executemany(
-        f"INSERT INTO edits (base, {_FIELDS.removeprefix('id, ')}) VALUES ({', '.join('?' * 16)})",
+        f"INSERT INTO edits (base, {_FIELDS.removeprefix('id, ')}) VALUES ({', '.join('?' * 17)})",
         (
             (
                 base, run, d.row_id, d.position, d.key, d.field, d.action, d.before, d.after, d.issue, d.method,
-                d.reason, d.confidence, d.author, time, None,
+                d.reason, d.confidence, d.author, time, None, batch,
             )
             for d in drafts
         ),
     )  # fmt: skip
 
 
-def insert_reversals(connection: sqlite3.Connection, ids: Sequence[int], author: str, reason: str) -> None:
+def insert_reversals(
+    connection: sqlite3.Connection, ids: Sequence[int], author: str, reason: str, batch: int | None = None
+) -> None:
     """Append the exact inverse of each edit: its before and after exchanged."""
+    batch = batch or last(connection) + 1
     connection.executemany(
         f"INSERT INTO edits (base, {_FIELDS.removeprefix('id, ')}) "
-        "SELECT base, run, row_id, position, key, field, action, after, before, issue, NULL, ?, NULL, ?, ?, id "
+        "SELECT base, run, row_id, position, key, field, action, after, before, issue, NULL, ?, NULL, ?, ?, id, ? "
         "FROM edits WHERE id = ?",
-        ((reason, author, now(), edit) for edit in ids),
+        ((reason, author, now(), batch, edit) for edit in ids),
     )
 
 
@@ -180,13 +190,14 @@ def active_edits(connection: sqlite3.Connection, base: int, rows: npt.NDArray[np
     clause, values = _of_rows(base, rows)
     found = connection.execute(
         "SELECT id, position, field, action, after, method IS NULL OR author <> method FROM edits "
-        f"WHERE {clause} AND reverses IS NULL ORDER BY id",
+        f"WHERE {clause} AND reverses IS NULL AND action NOT IN {REMARKS} ORDER BY id",
         values,
     ).fetchall()
     columns = list(zip(*found, strict=True)) or [()] * len(EDITS)
     arrays = [pa.array(list(c)).cast(f.type) for c, f in zip(columns, EDITS, strict=True)]
     table = pa.table(arrays, schema=EDITS)
-    return table.filter(pa.array(verdict.active[verdict.reverses == 0]))
+    stands = verdict.ids[verdict.active]
+    return table.filter(pa.array(np.isin(table["id"].to_numpy(), stands)))
 
 
 def _of_rows(base: int, rows: npt.NDArray[np.uint64] | None) -> tuple[str, tuple[Any, ...]]:
@@ -245,9 +256,9 @@ def _row_id(text: str) -> int | None:
 
 def _edit(fields: list[Any], version: int | None, stands: bool) -> Edit:
     (number, run, row_id, row, key, field, action, before, after, issue, method, reason, confidence, author, time,
-     reverses) = fields  # fmt: skip
+     reverses, batch) = fields  # fmt: skip
     return Edit(
         number, version, run, row_id % 2**64, row, key, field, action,
         None if before is None else json.loads(before), None if after is None else json.loads(after),
-        issue, method, reason, confidence, author, time, reverses, stands,
+        issue, method, reason, confidence, author, time, reverses, batch, stands,
     )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +21,7 @@ from dross.ledger.chain import Chain, fresh, known, load_again, outdated
 from dross.ledger.decisions import Decision
 from dross.ledger.edits import Edit, active_edits, insert, last, newest_first, person
 from dross.ledger.export import Exported, export
+from dross.ledger.opinions import Book, Reading, read
 from dross.ledger.plan import Plan, plan
 from dross.ledger.policy import CAREFUL, Policy
 from dross.ledger.runs import Run
@@ -120,6 +123,10 @@ class Ledger:
             Also the columns ``evidence_…`` of one issue.
         """
         return runs_.findings(self._store, self._find(run), issue, flagged=flagged, evidence=evidence)
+
+    def table(self, run: str, issue: str) -> pa.Table:
+        """All stored columns of one issue's findings, memory-mapped: the evidence and ``row_id`` too."""
+        return runs_.table_of(self._store, self._find(run), issue)
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 
@@ -237,6 +244,34 @@ class Ledger:
     def log(self, *, row: str | None = None, run: str | None = None) -> Iterator[Edit]:
         """Who changed what, when and why, newest first; of one row (by its id) or one run, if asked."""
         return newest_first(self._store, row=row, run=run)
+
+    # ---- opinions ---------------------------------------------------------------------------------------------------
+
+    def chain(self, run: str | None = None) -> Chain:
+        """The data that a run's edits are about; where none of it is kept yet, it is kept now."""
+        found = self._find(run)
+        chain = self._chain(found, {}, None)
+        if chain.version is None:
+            with self._store.writing() as connection:
+                chain = self._settled(connection, chain, found)
+                base = chain.version or add_base(self._store, connection, chain.base, found.id, person())
+                chain = replace(chain, version=base)
+        return chain
+
+    @contextmanager
+    def book(self, chain: Chain, run: str, needed: int = 1) -> Iterator[Book]:
+        """One transaction in which opinions on the findings of a run are written; see :class:`Book`."""
+        if chain.version is None:
+            raise DrossError("the audited data is not kept yet", fix="take the chain from Ledger.chain")
+        with self._store.writing() as connection:
+            yield Book(connection, chain.version.number, chain.base, run, needed)
+
+    def opinions(self, chain: Chain, *, since: int = 0) -> Reading:
+        """What people say of the rows of a chain; see :func:`dross.ledger.opinions.read`."""
+        if chain.version is None:
+            return Reading([], np.empty(0, np.int64), 0)
+        with self._store.reading() as connection:
+            return read(connection, chain.version.number, since=since)
 
     # ---- the data ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from dross.core.errors import DrossError
 from dross.ledger.files import explained, remove
 
-FORMAT = 1
+FORMAT = 2
 """The version of the schema below, kept in ``PRAGMA user_version``."""
 PATIENCE = 120.0
 """Seconds that one writer waits for another."""
@@ -36,12 +36,13 @@ CREATE TABLE versions (
 CREATE TABLE edits (
   id INTEGER PRIMARY KEY AUTOINCREMENT, base INTEGER NOT NULL REFERENCES versions (number), run TEXT,
   row_id INTEGER NOT NULL, position INTEGER NOT NULL, key TEXT NOT NULL, field TEXT,
-  action TEXT NOT NULL CHECK (action IN ('drop', 'relabel', 'reweight', 'set', 'keep')),
+  action TEXT NOT NULL CHECK (action IN ('drop', 'relabel', 'reweight', 'set', 'keep', 'opinion', 'comment')),
   before TEXT, after TEXT, issue TEXT, method TEXT, reason TEXT NOT NULL, confidence REAL, author TEXT NOT NULL,
-  time TEXT NOT NULL, reverses INTEGER REFERENCES edits (id)
+  time TEXT NOT NULL, reverses INTEGER REFERENCES edits (id), batch INTEGER NOT NULL
 );
 CREATE INDEX edits_of_row ON edits (base, row_id);
-CREATE INDEX edits_reversed ON edits (reverses) WHERE reverses IS NOT NULL
+CREATE INDEX edits_reversed ON edits (reverses) WHERE reverses IS NOT NULL;
+CREATE INDEX edits_opinions ON edits (base, id) WHERE action IN ('opinion', 'comment')
 """
 
 
@@ -143,9 +144,7 @@ class Store:
                 _switch_to_wal(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 if _format(connection) == 0:
-                    for statement in (*_TABLES.split(";"), *_guards()):
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version = {FORMAT}")
+                    _make(connection)
                 connection.execute("COMMIT")
             finally:
                 connection.close()
@@ -164,12 +163,32 @@ class Store:
         written = self.written()
         if written == 0:
             raise nothing_here(self.folder)
+        if written < FORMAT:
+            self._upgrade()
         if written > FORMAT:
             raise DrossError(
                 f"this workspace was written by a newer dross (format {written}; this one reads up to {FORMAT})",
                 where=str(self.folder),
                 fix="upgrade with pip install --upgrade dross, or name another folder with --workspace",
             )
+
+    def _upgrade(self) -> None:
+        """Bring a workspace of the first format, which knew no opinions, to this one; every row is kept."""
+        with self.writing() as connection:
+            if _format(connection) != 1:
+                return
+            for statement in (
+                *(f"DROP TRIGGER edits_no_{verb}" for verb in ("UPDATE", "DELETE")),
+                "ALTER TABLE edits RENAME TO edits_before",
+                "DROP INDEX edits_of_row",
+                "DROP INDEX edits_reversed",
+                *(one for one in _TABLES.split(";") if "edits" in one),
+                "INSERT INTO edits SELECT *, id FROM edits_before ORDER BY id",
+                "DROP TABLE edits_before",
+                *(one for one in _guards() if "ON edits " in one),
+                f"PRAGMA user_version = {FORMAT}",
+            ):
+                connection.execute(statement)
 
 
 class Busy(DrossError):
@@ -189,6 +208,12 @@ def nothing_here(folder: Path) -> DrossError:
 def writable(path: Path) -> bool:
     """Whether this process may write there."""
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    for statement in (*_TABLES.split(";"), *_guards()):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def _format(connection: sqlite3.Connection) -> int:

@@ -16,6 +16,7 @@ from dross.core.results import Issue
 from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.report.contents import LINES, LONG, READ, Contents, Shown, nearest
+from dross.report.pictures import BUDGET
 from dross.report.text import Piece, cut, differences, few_lines, number, visible
 
 MOST = 20
@@ -58,9 +59,9 @@ class Card:
 class Evidence:
     """What the cards of all issues draw on: the rows, their neighbours and their probabilities."""
 
-    def __init__(self, data: Dataset, signals: Signals | None) -> None:
+    def __init__(self, data: Dataset, signals: Signals | None, *, picture_bytes: float = BUDGET) -> None:
         self.data = data
-        self.contents = Contents(data)
+        self.contents = Contents(data, picture_bytes)
         self.vectors = measured(signals, "embedding")
         self.probs = measured(signals, "probabilities")
         self.classes = [str(c) for c in data.classes] if data.has(Role.LABEL) else []
@@ -77,9 +78,12 @@ class Evidence:
         near: Sequence[Sequence[int]] = [[] for _ in rows]
         if issue in WITH_NEIGHBOURS and self.vectors is not None:
             near = nearest(self.vectors, rows, SHOWN_NEIGHBOURS)
-        return [self._card(i, issue, one, close) for i, (one, close) in enumerate(zip(chosen, near, strict=True))]
+        return [
+            self.card(issue, one, close, rank=i + 1) for i, (one, close) in enumerate(zip(chosen, near, strict=True))
+        ]
 
-    def _card(self, i: int, issue: Issue, one: Mapping[str, Any], near: Sequence[int]) -> Card:
+    def card(self, issue: Issue, one: Mapping[str, Any], near: Sequence[int], *, rank: int = 1) -> Card:
+        """One finding, all its stored columns, with the rows that are nearest to it."""
         row = int(one["row"])
         shown = self.contents.show(row)
         twin = twin_of(issue, one, len(self.data))
@@ -87,7 +91,7 @@ class Evidence:
         hidden = frozenset() if self.probs is None else frozenset({"given_probability", "suggested_probability"})
         neighbours = [self.contents.show(other, beside=shown, size=56) for other in near]
         return Card(
-            rank=i + 1,
+            rank=rank,
             shown=shown,
             flagged=bool(one["flagged"]),
             score=float(one["score"]),

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from dross.core.dataset import Dataset
 from dross.core.roles import Role
 from dross.io.images import root_of
-from dross.report.pictures import Thumbnails
+from dross.report.pictures import BUDGET, Thumbnails
 from dross.report.text import clipped, cut, number, visible
 
 LONG, SHORT, READ = 560, 130, 20_000
@@ -60,12 +60,12 @@ class Shown:
 class Contents:
     """Shows the rows of one dataset."""
 
-    def __init__(self, data: Dataset) -> None:
+    def __init__(self, data: Dataset, picture_bytes: float = BUDGET) -> None:
         self.data = data
         self.texts = [c for role in _TEXTS for c in data.roles.get(role, ())]
         self.image = data.roles.get(Role.IMAGE, (None,))[0]
         self.features = list(data.roles.get(Role.FEATURES, ()))[:MOST_COLUMNS]
-        self.thumbnails = Thumbnails(root_of(data.source))
+        self.thumbnails = Thumbnails(root_of(data.source), picture_bytes)
 
     def show(self, row: int, *, beside: Shown | None = None, size: int = 112) -> Shown:
         """One row; in short, and with the same columns, where it stands ``beside`` another one as its neighbour."""

@@ -22,11 +22,13 @@ class Thumbnails:
     ----------
     root
         Where relative paths start.
+    left
+        Bytes that are left for them.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, left: float = BUDGET) -> None:
         self.root = root
-        self.left = BUDGET
+        self.left = left
 
     def of(self, cell: Any, size: int = SMALL) -> str | None:
         """A data URI of at most ``size`` pixels a side; None where the picture cannot be read or there is no room."""

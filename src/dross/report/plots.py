@@ -166,10 +166,30 @@ def confusions(data: Dataset, table: pa.Table | None) -> Confusions:
     return Confusions(Figure("What is mistaken for what", caption, drawing), listed)
 
 
-def map_of(
-    data: Dataset, vectors: npt.NDArray[Any] | None, tables: Mapping[str, pa.Table]
-) -> tuple[Figure, str] | None:
-    """The embedding map of a sample of the rows, and the same in words."""
+@dataclass(frozen=True)
+class MapPoints:
+    """A sample of the rows in two dimensions, rows that are alike near each other.
+
+    Attributes
+    ----------
+    rows, places
+        Which rows, shape (m,), and where they stand, shape (m, 2), in [0, 1].
+    flagged
+        Which of them have a finding that is about a single row, shape (m,).
+    codes, names
+        The class of each, shape (m,), by its place in ``names``, the most frequent classes, -1 for another one; None
+        and empty without classes.
+    """
+
+    rows: npt.NDArray[np.int64]
+    places: npt.NDArray[np.float32]
+    flagged: npt.NDArray[np.bool_]
+    codes: npt.NDArray[np.int64] | None
+    names: list[str]
+
+
+def map_points(data: Dataset, vectors: npt.NDArray[Any] | None, tables: Mapping[str, pa.Table]) -> MapPoints | None:
+    """Lay a sample of the rows out; None where there is no embedding or there are too few rows for a map."""
     if vectors is None or len(data) < 10:
         return None
     marked = [
@@ -180,7 +200,6 @@ def map_of(
     flagged = np.unique(np.concatenate(marked)) if marked else np.empty(0, np.int64)
     rows = maps.sample(len(data), flagged)
     places = maps.layout(np.ascontiguousarray(vectors[rows], np.float32))
-    is_flagged = np.isin(rows, flagged)
     codes, names = None, []
     if data.has(Role.LABEL) and len(data.classes) > 1:
         sizes = np.bincount(data.codes[data.codes >= 0], minlength=len(data.classes))
@@ -188,10 +207,22 @@ def map_of(
         place = np.full(len(sizes) + 1, -1)
         place[first] = np.arange(len(first))
         codes, names = place[data.codes[rows]], [str(data.classes[int(c)]) for c in first]
+    return MapPoints(rows, places, np.isin(rows, flagged), codes, names)
+
+
+def map_of(
+    data: Dataset, vectors: npt.NDArray[Any] | None, tables: Mapping[str, pa.Table]
+) -> tuple[Figure, str] | None:
+    """The embedding map of a sample of the rows, and the same in words."""
+    found = map_points(data, vectors, tables)
+    if found is None:
+        return None
+    rows, places = found.rows, found.places
     drawn = counted(len(rows), "row") if len(rows) == len(data) else f"{len(rows):,} of {len(data):,} rows"
     caption = f"{drawn}. Rows that are alike stand together; directions and far distances mean nothing."
-    words = _in_words(data, rows, places, is_flagged, codes, names)
-    return Figure("Map of the rows", caption, maps.embedding_map(places, is_flagged, codes, names), wide=True), words
+    words = _in_words(data, rows, places, found.flagged, found.codes, found.names)
+    picture = maps.embedding_map(places, found.flagged, found.codes, found.names)
+    return Figure("Map of the rows", caption, picture, wide=True), words
 
 
 def _in_words(

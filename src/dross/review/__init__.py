@@ -1,0 +1,1 @@
+"""The review page: where a person decides about the findings of an audit."""
