@@ -4,8 +4,8 @@
 
 Labels are audited; then the reviewer goes down the queue in batches of ten and says truthfully whether each label is
 wrong. Three orders are compared: random, the audit's own (the plain score order), and the audit's re-scored by
-:mod:`dross.review.teach` after each batch. Each seed draws its own subset of the rows. The priors of the re-scoring were
-chosen on other data, which ``--tuning`` measures in the same way. Needs the real data beside the checkout, in
+:mod:`dross.review.teach` after each batch. Each seed draws its own subset of the rows. The priors of the re-scoring
+were chosen on other data, which ``--tuning`` measures in the same way. Needs the real data beside the checkout, in
 ../shared/data. Evidence is kept in the cache folder, so that a second run takes seconds.
 """
 

@@ -37,7 +37,8 @@ def test_machines_get_one_object_per_edit(ledger: Ledger, capsys: pytest.Capture
         "id": 1, "version": 1, "run": "r1", "row_id": f"{next(iter(ledger.log(row=lines[3]['key']))).row_id:016x}",
         "row": 0, "key": lines[3]["key"], "field": "y", "action": "relabel", "before": "a", "after": "b",
         "issue": "label", "method": "some-method", "reason": lines[3]["reason"],
-        "confidence": pytest.approx(0.95), "author": "some-method", "time": "", "reverses": None, "batch": 1, "active": True,
+        "confidence": pytest.approx(0.95), "author": "some-method", "time": "", "reverses": None, "batch": 1,
+        "active": True,
     }  # fmt: skip
 
 

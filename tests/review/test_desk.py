@@ -69,7 +69,9 @@ def test_a_new_label_and_a_new_text(desk: Desk) -> None:
     desk.decide("label", [2], "relabel", "dog", author="ada")
     desk.decide("label", [2], "set", "a better text", field="text", author="ada")
     row = desk.ledger.current().table.slice(2, 1).to_pylist()[0]
-    assert (row["text"], row["label"]) == ("a better text", desk.data.table["label"][2].as_py()), "the last opinion holds"
+    assert (row["text"], row["label"]) == ("a better text", desk.data.table["label"][2].as_py()), (
+        "the last opinion holds"
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,8 +87,8 @@ def test_a_new_label_and_a_new_text(desk: Desk) -> None:
 def test_what_makes_no_sense_is_refused(desk: Desk, rows: list[int], says: str, value: str | None, words: str) -> None:
     with pytest.raises(DrossError, match=words):
         desk.decide("label", rows, says, value)
-    assert not [e for e in desk.ledger.log()]
-    with pytest.raises(DrossError, match="no findings of the kind 'lable'.*'label'"):
+    assert not list(desk.ledger.log())
+    with pytest.raises(DrossError, match=r"no findings of the kind 'lable'.*'label'"):
         desk.queue("lable")
 
 

@@ -78,20 +78,24 @@ def expected(queue: Queue, chosen: Filter) -> list[int]:
     return sorted(own, key=lambda i: (-queue.chances[i] * queue.importance[i], i))
 
 
-filters = st.builds(
-    Filter,
-    label=st.none() | st.sampled_from(LABELS),
-    suggestion=st.none() | st.sampled_from(LABELS),
-    split=st.none() | st.sampled_from(("train", "test")),
-    annotator=st.none() | st.just("ann"),
-    at_least=st.none() | st.sampled_from((0.0, 0.3, 0.7)),
-    at_most=st.none() | st.sampled_from((0.5, 0.9)),
-    text=st.none() | st.sampled_from(("", "ALPHA", "a.", "äö", "key-01", "nowhere", "\ud800")),
-    cluster=st.none() | st.integers(0, 3),
-    state=st.sampled_from(("open", "decided", "unsure", "disputed", "all")),
-    flagged=st.booleans(),
-    rows=st.none() | st.lists(st.integers(0, 59), max_size=30).map(tuple),
-)
+asked = {
+    "label": st.sampled_from(LABELS),
+    "suggestion": st.sampled_from(LABELS),
+    "split": st.sampled_from(("train", "test")),
+    "annotator": st.just("ann"),
+    "at_least": st.sampled_from((0.0, 0.3, 0.7)),
+    "at_most": st.sampled_from((0.5, 0.9)),
+    "text": st.sampled_from(("", "ALPHA", "a.", "äö", "key-01", "nowhere", "\ud800")),
+    "cluster": st.integers(0, 3),
+    "flagged": st.booleans(),
+    "rows": st.lists(st.integers(0, 59), max_size=50).map(tuple),
+}
+filters = st.tuples(
+    st.sampled_from(("open", "all", "decided", "unsure", "disputed")),
+    st.lists(st.sampled_from(sorted(asked)), max_size=2, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: asked[name] for name in names})
+    ),
+).map(lambda both: Filter(state=both[0], **both[1]))
 steps = st.lists(
     st.tuples(st.lists(st.integers(0, 59), max_size=6), st.integers(0, 3)) | st.integers(0, 99), max_size=5
 )

@@ -314,22 +314,23 @@ def rescore(evidence: Evidence, decided: npt.NDArray[Any], defect: npt.NDArray[A
     reach = np.clip(start - middle, start[rows].min() - middle, start[rows].max() - middle)
     spread = np.full(evidence.features.shape[1], prior.method)
     spread[j:] = prior.direction
-    dense = np.column_stack([np.ones(len(rows)), reach[rows], evidence.features[rows]])
+    dense = np.column_stack([reach[rows], evidence.features[rows]])
     deviations = (prior.label, prior.label, prior.pair)
     labels = (evidence.given, evidence.suggested, evidence.pairs)
     effects = [Effect.of(codes, rows, s) for codes, s in zip(labels, deviations, strict=True)]
-    weights = posterior_mode(
-        start[rows].astype(np.float64), dense, np.r_[prior.offset, prior.slope, spread], effects, truth
+    offset, weights, shift = posterior_mode(
+        start[rows].astype(np.float64), prior.offset, dense, np.r_[prior.slope, spread], effects, truth
     )
-    log_odds = start + evidence.features @ weights[2 : dense.shape[1]].astype(np.float32)
-    log_odds += np.float32(weights[1]) * reach + np.float32(weights[0])
-    at = dense.shape[1]
+    q = dense.shape[1]
+    log_odds = start + evidence.features @ weights[1:q].astype(np.float32) + np.float32(weights[0]) * reach
+    log_odds += np.float32(offset - shift)
+    at = q
     for effect in effects:
         log_odds += effect.everywhere(weights[at : at + effect.levels])
         at += effect.levels
     log_odds = np.clip(log_odds, -FAR, FAR)
     p = 1 / (1 + np.exp(-log_odds))
-    return Chances(p, log_odds, evidence.combined, weights[2 : 2 + j], float(weights[0]))
+    return Chances(p, log_odds, evidence.combined, weights[1 : 1 + j], offset)
 
 
 @dataclass(frozen=True)
@@ -373,20 +374,31 @@ class Effect:
 
 
 def posterior_mode(
-    start: Vector, dense: npt.NDArray[Any], deviations: Vector, effects: Sequence[Effect], truth: Vector
-) -> Vector:
-    """The unknowns that are likeliest after the decisions: first those of the columns of ``dense``, then the effects'.
+    start: Vector,
+    level: float,
+    dense: npt.NDArray[Any],
+    deviations: Vector,
+    effects: Sequence[Effect],
+    truth: Vector,
+) -> tuple[float, Vector, float]:
+    """The unknowns that are likeliest after the decisions: the offset, the weights, and the mean of what they add.
+
+    What the weights add is taken less its mean over the decided rows. So the offset alone answers for the level of the
+    decided rows, and labels and regions of which nothing was decided do not float up where the level is below what the
+    audit promised.
 
     Parameters
     ----------
     start
         Log odds before, shape (m,).
+    level
+        The prior standard deviation of the offset.
     dense
-        Shape (m, q); the second column is the slope's correction, which stays above -1 so that the order never turns.
+        Shape (m, q); the first column is the slope's correction, which stays above -1 so that the order never turns.
     deviations
-        Prior standard deviations, shape (q,).
+        Prior standard deviations of the columns' weights, shape (q,).
     effects
-        One unknown for each label.
+        One further weight for each label.
     truth
         Whether the row is a defect, shape (m,), 0 or 1.
     """
@@ -396,27 +408,32 @@ def posterior_mode(
     # unknowns in units of their deviations: the penalty is a plain sum of squares
     scaled = dense * deviations
     q = scaled.shape[1]
-    bounds = np.cumsum([q, *(effect.levels for effect in effects)])
+    ends = np.cumsum([q, *(effect.levels for effect in effects)])
+    total = int(ends[-1])
+
+    def added(v: Vector) -> Vector:
+        t = scaled @ v[:q]
+        for effect, first in zip(effects, ends, strict=False):
+            t += effect.deviation * np.append(v[first : first + effect.levels], 0.0)[effect.at]
+        return np.asarray(t)
 
     def loss(v: Vector) -> tuple[float, Vector]:
-        t = start + scaled @ v[:q]
-        for effect, first in zip(effects, bounds, strict=False):
-            t += effect.deviation * np.append(v[first : first + effect.levels], 0.0)[effect.at]
+        own = added(v)
+        t = start + level * v[total] + own - own.mean()
         value = np.logaddexp(0, t).sum() - truth @ t + 0.5 * (v @ v)
         residual = expit(t) - truth
-        slope = [scaled.T @ residual]
-        for effect in effects:
-            slope.append(effect.deviation * np.bincount(effect.at, residual, effect.levels + 1)[: effect.levels])
-        return float(value), np.concatenate(slope) + v
+        centred = residual - residual.mean()
+        slope = [e.deviation * np.bincount(e.at, centred, e.levels + 1)[: e.levels] for e in effects]
+        return float(value), np.concatenate([scaled.T @ centred, *slope, [level * residual.sum()]]) + v
 
-    free = [(None, None)] * int(bounds[-1])
-    free[1] = (-1 / deviations[1], None)
+    free: list[tuple[float | None, None]] = [(None, None)] * (total + 1)
+    free[0] = (-1 / deviations[0], None)
     found = minimize(
-        loss, np.zeros(bounds[-1]), jac=True, method="L-BFGS-B", bounds=free, options={"maxiter": 500, "gtol": 1e-6}
+        loss, np.zeros(total + 1), jac=True, method="L-BFGS-B", bounds=free, options={"maxiter": 500, "gtol": 1e-6}
     )
     units = np.concatenate([deviations, *(np.full(effect.levels, effect.deviation) for effect in effects)])
-    mode: Vector = found.x * units
-    return mode
+    mode: Vector = found.x[:total] * units
+    return float(level * found.x[total]), mode, float(added(found.x).mean())
 
 
 def _log_odds(p: Floats, least: float) -> Floats:
