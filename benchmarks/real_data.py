@@ -193,7 +193,8 @@ def _consensus(part: pl.DataFrame, gold: dict[Any, Any]) -> dict[str, tuple[floa
     import pandas as pd
     from crowdkit.aggregation import DawidSkene
 
-    from dross.models.crowd import Votes, dawid_skene, glad, majority
+    from dross.models.crowd import dawid_skene, glad
+    from dross.models.votes import Votes, majority
 
     names = {c: sorted(part[c].unique()) for c in ("item", "worker", "label")}
     codes = {

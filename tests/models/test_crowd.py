@@ -12,7 +12,8 @@ from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.detect.dawid_skene import DawidSkene
 from dross.detect.glad import Glad
-from dross.models.crowd import Votes, dawid_skene, glad, majority, rate, votes_of
+from dross.models.crowd import dawid_skene, glad, rate
+from dross.models.votes import Votes, majority, votes_of
 from dross.testing.crowds import crowd
 
 

@@ -122,6 +122,13 @@ def test_a_group_is_named_by_the_words_that_set_it_apart() -> None:
     assert names == [{"football", "goal", "match"}, {"market", "shares", "bank"}, {"rain", "wind", "storm"}]
 
 
+def test_a_word_of_a_few_rows_names_no_group() -> None:
+    texts = ["football"] * 98 + ["football zebra"] * 2 + ["market"] * 200
+    data = Dataset(pa.table({"t": texts}), {Role.TEXT: ["t"]})
+    codes = np.repeat(np.array([1, 0], np.int32), [100, 200])
+    assert (describe(data, codes, 0), describe(data, codes, 1)) == ("market", "football")
+
+
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.list_(pa.string())])
 def test_the_name_does_not_depend_on_how_texts_are_stored(kind: pa.DataType) -> None:
     data, codes, _ = newsroom()

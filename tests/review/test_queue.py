@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -179,10 +180,35 @@ def test_what_was_answered_does_not_change_in_the_hand() -> None:
     version = queue.version
     queue.set_state(queue.rows[:5], State.DECIDED)
     assert order.tolist() == before
+    with pytest.raises(ValueError, match="read-only"):
+        order[0] = 7
     assert queue.version > version
     for i in range(3 * KEPT):  # more filters than are kept
         queue.count(Filter(rows=tuple(range(i, 60))))
     assert queue.order(Filter()).tolist() == expected(queue, Filter())
+
+
+def test_many_threads_decide_and_look_at_once() -> None:
+    data, table = made(3000, 2000)
+    queue = Queue(data, Issue.LABEL, table)
+    chosen = [Filter(), Filter(label="cat"), Filter(text="beta"), Filter(at_least=0.3), Filter(state="all")]
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for one in rng.integers(0, len(chosen), 200).tolist():
+            queue.set_state(rng.choice(queue.rows, 3), rng.integers(0, 4, 3))
+            at = queue.next_open(chosen[one])
+            if at is not None:
+                assert queue.place(chosen[one], at) <= 2000
+            queue.page(chosen[one], 0, 20)
+            if not rng.integers(0, 40):
+                queue.with_chances(rng.random(2000))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(8)))
+    for one in chosen:
+        assert queue.order(one).tolist() == expected(queue, one)
+        assert queue.count(one) == len(expected(queue, one))
 
 
 @pytest.mark.parametrize(

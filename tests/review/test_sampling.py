@@ -164,6 +164,18 @@ def test_intervals_cover_at_least_as_often_as_promised(sizes: list[int], true: l
     assert (covered >= 0.95 - 2 * math.sqrt(0.05 * 0.95 / runs)).all()
 
 
+def test_the_level_is_shared_by_the_strata_that_are_uncertain() -> None:
+    """Precision needs one stratum; recall and share need all that were checked in part: here two of four."""
+    sizes, drawn, defects = [60, 40, 30, 9], [20, 10, 30, 0], [12, 2, 3, 0]
+    found = estimate(sizes, drawn, defects)
+    low, high = plain_bounds(60, 20, 12, 0.95)
+    assert found.precision == pytest.approx((0.6, low / 60, high / 60))
+    (a, b), (c, d) = plain_bounds(60, 20, 12, 0.975), plain_bounds(40, 10, 2, 0.975)
+    assert found.recall[1:] == pytest.approx((a / (a + d + 3 + 9), b / (b + c + 3)))
+    assert found.share[1:] == pytest.approx(((a + c + 3) / 139, (b + d + 3 + 9) / 139))
+    assert math.isnan(found.recall[0])  # the last stratum may hold anything
+
+
 def test_the_estimates_are_unbiased() -> None:
     """Averaged over many samples they are the truth, though the strata are drawn from at different rates."""
     rng = np.random.default_rng(2)

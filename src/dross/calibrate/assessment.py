@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dross.core.results import Estimate as Estimate
 from dross.core.results import Findings, Issue
-
-Estimate = tuple[float, float, float]
-"""A number with its 95 % interval: (estimate, low, high)."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from dross.core.dataset import Dataset
 from dross.core.paper import Paper
-from dross.core.results import Findings, Issue, NotApplicable
+from dross.core.results import Findings, Issue, Labels, Metrics, NotApplicable, Predictions, Selection
 from dross.core.roles import CONTENT, Role
 from dross.core.signal import Signal, Signals
 
@@ -60,3 +60,39 @@ class Detector(Method):
     @abstractmethod
     def run(self, data: Dataset, signals: Signals) -> Findings | NotApplicable:
         """Score the rows of the dataset."""
+
+
+@dataclass(frozen=True)
+class Labeler(Method):
+    """A method that labels rows."""
+
+    @abstractmethod
+    def run(self, data: Dataset, signals: Signals) -> Labels | NotApplicable:
+        """Label the rows of the dataset."""
+
+
+@dataclass(frozen=True)
+class Selector(Method):
+    """A method that chooses rows."""
+
+    @abstractmethod
+    def run(self, data: Dataset, signals: Signals) -> Selection | NotApplicable:
+        """Choose among the rows of the dataset."""
+
+
+@dataclass(frozen=True)
+class Inferer(Method):
+    """A method that gets better answers out of frozen models."""
+
+    @abstractmethod
+    def run(self, data: Dataset, signals: Signals) -> Predictions | NotApplicable:
+        """Answer for the rows of the dataset."""
+
+
+@dataclass(frozen=True)
+class Evaluator(Method):
+    """A method that measures."""
+
+    @abstractmethod
+    def run(self, data: Dataset, signals: Signals) -> Metrics | NotApplicable:
+        """Measure the dataset, or what models say of it."""

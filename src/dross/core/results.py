@@ -124,6 +124,132 @@ class Findings:
         return cls(issue, np.empty(0, np.int64), np.empty(0, np.float32), summary=summary)
 
 
+Estimate = tuple[float, float, float]
+"""A number with its 95 % interval: (estimate, low, high)."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a labeler says: the chance of each class on each row, or nothing where it abstains.
+
+    Attributes
+    ----------
+    classes
+        The k classes, plain values.
+    probs
+        Shape (n, k), float32, each row adding up to 1; a row of NaN where the labeler abstains.
+    origin
+        Where each row's label came from: a position in ``origins``, shape (n,), -1 where it abstains; None when all
+        came the same way.
+    origins
+        The names of the ways.
+    summary
+        Facts about the sources and the dataset; plain JSON values.
+
+    Examples
+    --------
+    >>> labels = Labels(["no", "yes"], np.array([[0.25, 0.75], [np.nan, np.nan]], np.float32))
+    >>> labels.codes.tolist(), labels.confidence.tolist()
+    ([1, -1], [0.75, 0.0])
+    """
+
+    classes: list[Any]
+    probs: npt.NDArray[np.float32]
+    origin: npt.NDArray[np.int32] | None = None
+    origins: tuple[str, ...] = ()
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.probs.ndim != 2 or self.probs.shape[1] != len(self.classes):
+            raise DrossError(f"labels of {len(self.classes)} classes have probabilities of shape {self.probs.shape}")
+        known = ~self.abstained
+        if known.any() and not np.allclose(self.probs[known].sum(axis=1), 1, atol=1e-3):
+            raise DrossError("the probabilities of a row must add up to 1")
+        if self.origin is not None and len(self.origin) != len(self.probs):
+            raise DrossError(f"labels of {len(self.probs)} rows name the origin of {len(self.origin)}")
+
+    def __len__(self) -> int:
+        return len(self.probs)
+
+    @property
+    def abstained(self) -> npt.NDArray[np.bool_]:
+        """Which rows got no label, shape (n,)."""
+        return np.asarray(np.isnan(self.probs).any(axis=1))
+
+    @property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """The likeliest class of each row, shape (n,), -1 where it abstains."""
+        gone = self.abstained
+        return np.where(gone, -1, np.where(gone[:, None], 0, self.probs).argmax(axis=1)).astype(np.int32)
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """The chance of the likeliest class, shape (n,), 0 where it abstains."""
+        best: npt.NDArray[np.float32] = np.nan_to_num(self.probs, nan=0.0).max(axis=1, initial=0.0)
+        return best
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows to take, in which order.
+
+    Attributes
+    ----------
+    rows
+        Positions, shape (m,), int64, each at most once, the first to take first.
+    weights
+        How much each counts, shape (m,), float32, at least 0; None when all count alike.
+    summary
+        Plain JSON values.
+    """
+
+    rows: Rows
+    weights: npt.NDArray[np.float32] | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(np.unique(self.rows)) != len(self.rows):
+            raise DrossError("a selection names a row twice")
+        if self.weights is not None and (len(self.weights) != len(self.rows) or (self.weights < 0).any()):
+            raise DrossError("a selection needs one weight of at least 0 for each row")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a frozen model, or several together, answer.
+
+    Attributes
+    ----------
+    classes
+        The k possible answers.
+    probs
+        Shape (n, k), float32, each row adding up to 1.
+    sets
+        Which answers cannot be ruled out, shape (n, k), bool; None when only single answers are given.
+    summary
+        Plain JSON values.
+    """
+
+    classes: list[Any]
+    probs: npt.NDArray[np.float32]
+    sets: npt.NDArray[np.bool_] | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.probs)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Measured numbers, each with its interval (estimate, low, high); ``summary`` holds plain JSON values."""
+
+    values: Mapping[str, Estimate]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class NotApplicable:
     """The method has nothing to say about this dataset, and why."""

@@ -11,7 +11,8 @@ from dross.core.paper import Paper
 from dross.core.results import Findings, Issue, NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
-from dross.models.crowd import dawid_skene, judge, votes_of
+from dross.models.crowd import dawid_skene, judge
+from dross.models.votes import votes_of
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""Models of annotators: what several fallible people say about a row, and what is probably true.
-
-Votes are kept as three parallel arrays ordered by row, with ``starts`` marking where each row's votes begin.
-"""
+"""Models of annotators: what several fallible people say about a row, and what is probably true."""
 
 from __future__ import annotations
 
@@ -10,72 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from dross.core.compiled import kernel
 from dross.core.dataset import Dataset
 from dross.core.results import Findings, Issue
 from dross.core.roles import Role
+from dross.models.votes import Votes, majority
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Votes:
-    """Which annotator gave which label to which row.
-
-    Attributes
-    ----------
-    starts
-        Shape (n + 1,), int64: the votes on row ``i`` are those from ``starts[i]`` to ``starts[i + 1]``.
-    annotators, labels
-        Shape (v,), int32: who voted (a position in ``names``), and for what (a position in ``classes``).
-    names, classes
-        The annotators' column names and the distinct labels, sorted as text.
-    """
-
-    starts: npt.NDArray[np.int64]
-    annotators: npt.NDArray[np.int32]
-    labels: npt.NDArray[np.int32]
-    names: list[str]
-    classes: list[Any]
-
-    @property
-    def rows(self) -> npt.NDArray[np.int64]:
-        """The row of each vote, shape (v,)."""
-        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
-
-    def counts(self) -> Floats:
-        """How many votes each class got on each row, shape (n, k)."""
-        n, k = len(self.starts) - 1, len(self.classes)
-        counts: Floats = np.zeros((n, k))
-        np.add.at(counts, (self.rows, self.labels), 1)
-        return counts
-
-
-def votes_of(data: Dataset) -> Votes:
-    """The annotation columns of a dataset as votes; a null means that the annotator was not asked."""
-    names = list(data.roles[Role.ANNOTATIONS])
-    columns = [pa.chunked_array(data.table.column(name)).cast(pa.string()) for name in names]
-    stacked = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
-    encoded = stacked.combine_chunks().dictionary_encode()
-    encoded = pa.concat_arrays(encoded.chunks) if isinstance(encoded, pa.ChunkedArray) else encoded
-    values = encoded.dictionary.to_pylist()
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    rank = np.empty(len(values) + 1, np.int32)
-    rank[order], rank[-1] = np.arange(len(values)), -1
-    codes = rank[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)].reshape(len(names), len(data)).T
-    rows, who = np.nonzero(codes >= 0)
-    starts = np.searchsorted(rows, np.arange(len(data) + 1))
-    return Votes(starts, who.astype(np.int32), codes[rows, who], names, [values[i] for i in order])
-
-
-def majority(votes: Votes) -> Floats:
-    """The share of each class among a row's votes, shape (n, k); uniform where nobody voted."""
-    counts = votes.counts()
-    totals = counts.sum(axis=1, keepdims=True)
-    shares: Floats = np.where(totals > 0, counts / np.maximum(totals, 1), 1 / max(1, counts.shape[1]))
-    return shares
 
 
 @dataclass(frozen=True)

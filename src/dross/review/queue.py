@@ -203,6 +203,7 @@ class Queue:
             answer = selection.answer
             if answer is None or answer[:2] != (wanted, self.version):
                 found = selection.order[self.states[selection.order] == wanted]
+                found.flags.writeable = False  # it is kept and given to whoever asks again
                 answer = selection.answer = (wanted, self.version, found)
             return answer[2]
 
@@ -278,7 +279,9 @@ class Queue:
             if key.at_least is not None or key.at_most is not None:
                 mask = mask & self._between(key)
             counts = np.bincount(self.states[mask], minlength=len(State))
-            selection = self._selections[key] = _Selection(mask, self._order[mask[self._order]], counts)
+            order = self._order[mask[self._order]]
+            order.flags.writeable = False
+            selection = self._selections[key] = _Selection(mask, order, counts)
             while len(self._selections) > KEPT:
                 self._selections.popitem(last=False)
             return selection

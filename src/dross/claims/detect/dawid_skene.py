@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dross.claims import Budget, Evidence, claim, interval
-from dross.models.crowd import dawid_skene, majority, votes_of
+from dross.models.crowd import dawid_skene
+from dross.models.votes import majority, votes_of
 from dross.testing.crowds import crowd
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dross.claims import Budget, Evidence, claim, interval
-from dross.models.crowd import glad, majority, votes_of
+from dross.models.crowd import glad
+from dross.models.votes import majority, votes_of
 from dross.testing.crowds import crowd
 
 

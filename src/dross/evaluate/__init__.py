@@ -1,0 +1,1 @@
+"""Evaluators: one method a file, each measuring."""

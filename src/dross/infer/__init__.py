@@ -1,0 +1,1 @@
+"""Inferers: one method a file, each getting better answers out of frozen models."""

@@ -1,0 +1,1 @@
+"""Labelers: one method a file, each giving rows labels with probabilities."""

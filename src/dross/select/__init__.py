@@ -1,0 +1,1 @@
+"""Selectors: one method a file, each choosing rows."""
