@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import fields
 
 import numpy as np
 import pyarrow as pa
 
 from dross.core.dataset import Dataset
 from dross.core.errors import DrossError
-from dross.core.method import Detector, Method
+from dross.core.method import Detector, Evaluator, Inferer, Labeler, Method, Selector
 from dross.core.registry import VERBS
-from dross.core.results import Findings, NotApplicable
+from dross.core.results import Findings, Labels, Metrics, NotApplicable, Predictions, Selection
 from dross.core.roles import Role
 from dross.core.signal import Signal, Signals
 from dross.testing.crowds import crowd
 from dross.testing.planted import blobs, texts_with_copies
 
 Check = Callable[[Detector], None]
+Answerer = Labeler | Selector | Inferer | Evaluator
+Answer = Labels | Selection | Predictions | Metrics | NotApplicable
 
 
 def check_method(method: type[Method]) -> None:
@@ -39,6 +43,10 @@ def checks(method: type[Method]) -> Iterator[tuple[str, Callable[[], None]]]:
     if issubclass(method, Detector):
         for name, check in _DETECTOR_CHECKS.items():
             yield name, lambda check=check: check(method())  # type: ignore[misc]
+    elif issubclass(method, Labeler | Selector | Inferer | Evaluator):
+        yield "answers fit the data", lambda: _fits(method())
+        yield "same seed, same answer", lambda: _same(method(), lambda data: data)
+        yield "chunks do not show", lambda: _same(method(), _chunked)
 
 
 def examples() -> dict[str, Dataset]:
@@ -50,6 +58,7 @@ def examples() -> dict[str, Dataset]:
         "texts": texts_with_copies(80, copies=6, seed=1).data,
         "labelled texts": _labelled_texts(),
         "annotated": crowd(60, annotators=4).data,
+        "voted": _voted(),
         "one class": Dataset(one, plain.roles),
         "one row": plain.slice(0, 1),
         "two rows": plain.slice(0, 2),
@@ -71,6 +80,12 @@ def _labelled_texts() -> Dataset:
     split = pa.array(["train" if i < 60 else "test" for i in range(90)])
     roles = {**data.roles, Role.LABEL: ["label"], Role.SPLIT: ["split"]}
     return Dataset(table.append_column("split", split), roles)
+
+
+def _voted() -> Dataset:
+    data = crowd(80, annotators=5, seed=3).data
+    names = list(data.roles[Role.ANNOTATIONS])
+    return Dataset(data.table.select(names), {Role.VOTES: names})
 
 
 def _described(method: type[Method]) -> None:
@@ -111,8 +126,7 @@ def _sharded(detector: Detector) -> None:
     for name, data in examples().items():
         if detector.applies(data) or len(data) < 3:
             continue
-        pieces = pa.concat_tables([data.table.slice(i, 17) for i in range(0, len(data), 17)])
-        split = Dataset(pieces, data.roles)
+        split = _chunked(data)
         whole, parts = detector.run(data, Signals(data)), detector.run(split, Signals(split))
         if isinstance(whole, Findings) and isinstance(parts, Findings):
             assert np.array_equal(whole.dense(len(data)), parts.dense(len(data))), f"{name}: chunking shows"
@@ -145,6 +159,46 @@ class _Asked(Signals):
             return super().__getitem__(signal)
         finally:
             self._depth -= 1
+
+
+def _chunked(data: Dataset) -> Dataset:
+    return Dataset(pa.concat_tables([data.table.slice(i, 17) for i in range(0, len(data), 17)]), data.roles)
+
+
+# ---- methods of the other verbs -------------------------------------------------------------------------------------
+
+
+def _answers(method: Answerer, change: Callable[[Dataset], Dataset]) -> Iterator[tuple[str, Dataset, Answer]]:
+    for name, data in examples().items():
+        if len(data) < 3:
+            with suppress(DrossError):  # so few rows may be refused, but not with any other error
+                yield name, data, method.applies(data) or method.run(data, Signals(data))
+        else:
+            changed = change(data)
+            yield name, data, method.applies(changed) or method.run(changed, Signals(changed))
+
+
+def _fits(method: Answerer) -> None:
+    for name, data, answer in _answers(method, lambda data: data):
+        if isinstance(answer, Labels | Predictions):
+            assert len(answer) == len(data), f"{name}: answers for {len(answer)} of {len(data)} rows"
+            known = answer.probs[~np.isnan(answer.probs).any(axis=1)]
+            assert ((known >= 0) & (known <= 1 + 1e-6)).all(), f"{name}: probabilities out of range"
+        elif isinstance(answer, Selection):
+            assert not len(answer) or (answer.rows.min() >= 0 and answer.rows.max() < len(data)), f"{name}: no such row"
+        elif isinstance(answer, Metrics):
+            assert all(len(value) == 3 for value in answer.values.values()), f"{name}: a number without its interval"
+
+
+def _same(method: Answerer, change: Callable[[Dataset], Dataset]) -> None:
+    for (name, _, first), (_, _, again) in zip(
+        _answers(method, lambda data: data), _answers(method, change), strict=True
+    ):
+        assert type(first) is type(again), f"{name}: {first} and then {again}"
+        for field in fields(first):
+            one, two = getattr(first, field.name), getattr(again, field.name)
+            if isinstance(one, np.ndarray):
+                assert np.array_equal(one, two, equal_nan=one.dtype.kind == "f"), f"{name}: another {field.name}"
 
 
 _DETECTOR_CHECKS: dict[str, Check] = {
