@@ -19,13 +19,14 @@ _HOMES = {
     "Audit": "dross.job.audit",
     "prove": "dross.job.prove",
     "Ledger": "dross.ledger",
+    "Desk": "dross.review.desk",
     "Dataset": "dross.core.dataset",
     "Role": "dross.core.roles",
     "Signals": "dross.core.signal",
     "DrossError": "dross.core.errors",
     "methods": "dross.core.registry",
 }
-__all__ = ["Audit", "Dataset", "DrossError", "Ledger", "Role", "Signals", "audit", "load", "methods", "prove"]
+__all__ = ["Audit", "Dataset", "Desk", "DrossError", "Ledger", "Role", "Signals", "audit", "load", "methods", "prove"]
 
 
 def __getattr__(name: str) -> Any:

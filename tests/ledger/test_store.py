@@ -34,11 +34,11 @@ def test_opens_what_it_made(workspace: Path) -> None:
 
 
 def test_no_workspace_says_what_to_do(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(DrossError, match="run dross audit DATA first"):
         Ledger.open(workspace)
     assert not workspace.exists()
     Ledger.open(tmp_path / "data" / ".dross", create=True)
-    monkeypatch.chdir(tmp_path)
     with pytest.raises(DrossError, match=r"add --workspace .*data/\.dross"):
         Ledger.open(".dross")
 
