@@ -149,17 +149,18 @@ def measure(sets: dict[str, Callable[[Problem, int], Labels]], seeds: int, cache
         p = SETS[name]()
         X = embedded(name, p, cache)
         runs: dict[str, list[dict[str, list[int]]]] = {}
-        counts: dict[str, list[int]] = {}
+        sizes: dict[str, list[tuple[int, int]]] = {}
         for seed in range(seeds):
             for kind, rows, labels, wrong in labellings(p, seed):
                 started = time.perf_counter()
                 file = cache / f"{name}-{kind}-{seed}.npz".replace(" ", "_").replace(":", "")
                 evidence, true = audited(file, X[rows], labels, wrong, seed)
                 runs.setdefault(kind, []).append(compare(evidence, true, seed))
-                counts.setdefault(kind, []).append(int(wrong.sum()))
+                sizes.setdefault(kind, []).append((int(wrong.sum()), len(wrong)))
                 print(f"{name}, {kind}, {seed}: {time.perf_counter() - started:.0f} s", flush=True)
         for kind, own in runs.items():
-            yield from lines(f"{name}, {kind}", f"{np.mean(counts[kind]):.0f} of {len(rows):,}", own)
+            count, n = np.mean(sizes[kind], axis=0)
+            yield from lines(f"{name}, {kind}", f"{count:.0f} of {n:,.0f}", own)
 
 
 def lines(title: str, size: str, runs: list[dict[str, list[int]]]) -> Iterator[str]:

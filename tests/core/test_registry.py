@@ -22,9 +22,11 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
         return EntryPoints(points).select(**chosen)
 
     monkeypatch.setattr(importlib.metadata, "entry_points", found)
-    registry.methods.cache_clear()
+    for kept in (registry.methods, registry._installed):
+        kept.cache_clear()
     yield points
-    registry.methods.cache_clear()
+    for kept in (registry.methods, registry._installed):
+        kept.cache_clear()
 
 
 def point(name: str, value: str) -> EntryPoint:

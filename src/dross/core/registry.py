@@ -37,7 +37,12 @@ def methods() -> dict[str, type[Method]]:
 
     One installed by others that cannot be imported is left out with a warning: the rest still work.
     """
-    found = {name: _only_method(module) for name, module in method_files().items()}
+    return {name: _only_method(module) for name, module in method_files().items()} | _installed()
+
+
+@cache
+def _installed() -> dict[str, type[Method]]:
+    found: dict[str, type[Method]] = {}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         try:
             method = entry.load()
@@ -45,7 +50,7 @@ def methods() -> dict[str, type[Method]]:
             why = f"{type(error).__name__}: {error}"
             warnings.warn(f"the method {entry.name!r} ({entry.value}) is left out: {why}", stacklevel=2)
             continue
-        if entry.name in found:
+        if entry.name in method_files():
             raise DrossError(
                 f"the method name {entry.name!r} is taken", where=entry.value, fix="rename the entry point"
             )
@@ -59,6 +64,9 @@ def method(name: str) -> type[Method]:
     >>> method("exact-duplicates").__name__
     'ExactDuplicates'
     """
+    module = method_files().get(name)
+    if module is not None:
+        return _only_method(module)
     known = methods()
     aliases = {m.alias: m for m in known.values() if m.alias}
     found = known.get(name) or aliases.get(name) or known.get(name.replace("_", "-"))
@@ -68,8 +76,9 @@ def method(name: str) -> type[Method]:
 
 
 def detectors() -> list[type[Detector]]:
-    """Every detector, in order of name."""
-    return [m for _, m in sorted(methods().items()) if issubclass(m, Detector)]
+    """Every detector, in order of name; methods of other verbs are not imported for it."""
+    own = {name: _only_method(module) for name, module in method_files().items() if module.startswith("dross.detect.")}
+    return [m for _, m in sorted((own | _installed()).items()) if issubclass(m, Detector)]
 
 
 def _only_method(module: str) -> type[Method]:

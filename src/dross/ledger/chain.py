@@ -44,6 +44,8 @@ class Chain:
     def audited(self) -> Audited:
         """The audited rows with their positions in the base."""
         ids = self.base.row_ids
+        if np.array_equal(ids, self.row_ids):
+            return Audited(self.row_ids, np.arange(len(ids)))
         order = np.argsort(ids, kind="stable")
         at = np.minimum(np.searchsorted(ids[order], self.row_ids), max(len(ids) - 1, 0))
         positions = order[at]

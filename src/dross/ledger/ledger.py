@@ -51,6 +51,7 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._kept: dict[int, Dataset] = {}
+        self._held: sqlite3.Connection | None = None
 
     @classmethod
     def open(cls, workspace: str | Path, *, create: bool = False) -> Self:
@@ -73,9 +74,17 @@ class Ledger:
         """The folder it stands in."""
         return self._store.folder
 
+    def hold(self) -> None:
+        """Keep the database open until :meth:`close`, for many small decisions: each then costs one sync of the log."""
+        if self._held is None:
+            self._held = self._store.hold()
+
     def close(self) -> None:
-        """Forget the data that is held in memory; nothing else is held open between calls."""
+        """Forget the data that is held in memory, and let go of the database where it is held."""
         self._kept.clear()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def __enter__(self) -> Self:
         return self

@@ -61,8 +61,9 @@ def _texts(findings: pa.Table, kind: str) -> Iterator[str]:
 def _csv(findings: pa.Table, *, header: bool) -> str:
     """A cell that a spreadsheet would take for a formula gets an apostrophe; control characters are shown as �."""
     import polars as pl
+    import polars.selectors as cs
 
-    frame = pl.DataFrame(findings).with_columns(pl.col("issue", "method").cast(pl.String))
+    frame = pl.DataFrame(findings).with_columns(cs.categorical().cast(pl.String))
     frame = frame.with_columns(_inert(pl.col(name)) for name in frame.select(pl.col(pl.String)).columns)
     return frame.write_csv(include_header=header)
 
@@ -77,7 +78,8 @@ def _inert(cell: pl.Expr) -> pl.Expr:
 
 def _json(findings: pa.Table) -> str:
     import polars as pl
+    import polars.selectors as cs
 
-    frame = pl.DataFrame(findings).with_columns(pl.col("issue", "method").cast(pl.String))
+    frame = pl.DataFrame(findings).with_columns(cs.categorical().cast(pl.String))
     text = frame.write_ndjson() if len(frame) else ""
     return text if text.isascii() and "\x7f" not in text else _BEYOND.sub(lambda c: json.dumps(c.group())[1:-1], text)

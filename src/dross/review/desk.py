@@ -15,6 +15,7 @@ import pyarrow as pa
 from dross.core.dataset import Dataset
 from dross.core.errors import DrossError, nearest
 from dross.core.results import Issue
+from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.ledger import Ledger
 from dross.ledger.edits import person
@@ -69,6 +70,7 @@ class Desk:
         self.summary = ledger.run(run)
         self.run = str(self.summary["run"])
         self.chain = ledger.chain(self.run)
+        ledger.hold()
         self.positions: Rows = np.asarray(self.chain.audited.positions, np.int64)
         whole = len(self.positions) == len(self.chain.base) and bool((np.diff(self.positions) == 1).all())
         self.data: Dataset = self.chain.base if whole else self.chain.base.take(self.positions)
@@ -215,6 +217,9 @@ class Desk:
         """
         queue = self.queue(issue)
         chosen = self._rows(rows)
+        if says == "set" and field not in self.items.evidence.contents.texts:
+            known = self.items.evidence.contents.texts
+            raise DrossError(f"there is no text column {field!r}", fix=f"choose one of: {', '.join(known) or 'none'}")
         steps = self._steps(issue, chosen, says, value)
         if not steps:
             raise DrossError("nothing is suggested here", fix="keep the row, drop it, or pick a label")
@@ -243,6 +248,7 @@ class Desk:
 
     def _steps(self, issue: str, rows: Rows, says: str, value: Any) -> list[tuple[str, Rows, list[Any]]]:
         """The opinions that a decision amounts to: what to do, with which rows, and the new value of each."""
+        self._check_value(says, value)
         if says != ACCEPT:
             if says == "relabel":
                 several = isinstance(value, list | tuple)
@@ -259,6 +265,18 @@ class Desk:
                 values = [label_value(self.data, suggested[i]) if verb == "relabel" else None for i in own]
                 steps.append((verb, rows[own], values))
         return steps
+
+    def _check_value(self, says: str, value: Any) -> None:
+        """Raise where a decision lacks its new value, or it cannot be one."""
+        if says == "relabel":
+            several = self.data.has(Role.LABELS)
+            if value is None or isinstance(value, list | tuple) is not several or value == "":
+                fix = "give a list of labels as value" if several else "give one label as value"
+                raise DrossError("which label should it be?", fix=fix)
+        if says == "set" and not isinstance(value, str):
+            raise DrossError(
+                "set puts another text in place of one", fix="give a text as value, and its column as field"
+            )
 
     def preview(self, issue: str, rows: Sequence[int], says: str, value: Any = None) -> Preview:
         """What :meth:`decide` would do; writes nothing."""

@@ -2,20 +2,21 @@
 
 The chance that a finding is a true defect is a logistic regression whose prior is what the audit said:
 
-    log odds = e + a + b·c(e) + w·z + u[given] + v[suggested] + g·x
+    log odds = s + a + b·c(s) + w·z + g·x + u[given] + v[suggested] + t[given, suggested]
 
-with ``e`` the log odds that the audit gave the finding, ``z`` the normal scores of what each method said, ``x`` the
-leading principal directions of the rows, and effects of the given and of the suggested label. All the unknowns have
-normal priors around 0 (:class:`Prior`) and are set to their posterior mode, so without decisions the audit's order
-stands, a few decisions hardly move it, and many teach it.
+with ``s`` what the audit said (the log odds of the expected precision and of the combined score, weighed), ``z`` the
+normal scores of what each method said, ``x`` the leading principal directions of the rows, and an effect of each label.
+The unknowns have normal priors around 0 (:class:`Prior`) and are set to their posterior mode, so without decisions the
+audit's order stands, a few decisions hardly move it, and many teach it.
 
 Decisions are no random sample: they come from the top of the queue. What is decided next depends on the findings'
-evidence and on earlier decisions only, and all of that evidence is in the model, so the likelihood of the decisions
-needs no correction (the selection is ignorable: Rubin, "Inference and missing data", 1976). What the decisions cannot
-tell is how the far end of the queue behaves, and there the prior has to hold: the correction ``b`` of the slope acts
-between the lowest and the highest ``e`` that was decided (``c`` is ``e`` less its decided mean, held within that range)
-and is constant beyond, where the audit's own slope stands; ``z`` and ``x`` are bounded. So a run of false alarms at the
-top lowers the rest with it, instead of turning the slope and lifting rows that nobody has looked at.
+evidence and on earlier decisions only, and that evidence is in the model, so the likelihood of the decisions needs no
+correction (the selection is ignorable: Rubin, "Inference and missing data", 1976). What the decisions cannot tell is
+how the far end of the queue behaves. There the prior has to hold, by three means. The offset ``a`` alone answers for
+the level of the decided rows (all other terms are taken less their mean over these), so labels of which nothing was
+decided do not rise where the top of the queue is worse than promised. The corrections ``b`` act between the lowest and
+the highest ``s`` that was decided and are constant beyond (``c`` is ``s`` held within that range), where the audit's
+own slope stands. And ``z`` and ``x`` are bounded.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ import pyarrow.compute as pc
 
 from dross.calibrate.combine import normal_scores
 from dross.core.errors import DrossError
+from dross.core.results import Issue
+from dross.review.posterior import Effect, Prior, posterior_mode
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
@@ -43,46 +46,19 @@ DIRECTIONS = 16
 """Principal directions of the rows that are learnt from."""
 SAMPLE = 10_000
 """Rows from which the directions are taken."""
-SURE = 1e-3
+SURE = 3e-3
 """Chances that the audit gives are taken to be at least this far from 0 and from 1."""
+CERTAIN = 1e-4
+"""The same for combined scores, which keep the order of what is hardly suspicious."""
 FARTHEST = 3.0
 """Normal scores and directions, in standard deviations, are held within this."""
 FAR = 15.0
 """Log odds are held within this."""
 
 
-@dataclass(frozen=True)
-class Prior:
-    """Standard deviations, in log odds, of what decisions may teach; measured on planted and rule-made wrong labels.
-
-    Attributes
-    ----------
-    offset
-        Of the offset ``a``: how far off the audit's chances are as a whole.
-    slope
-        Of the correction ``b`` of the audit's slope.
-    method
-        Of the weight of each method, for one standard deviation of its score.
-    label
-        Of the effect of each given and of each suggested label.
-    pair
-        Of the effect of each pair of them, beside their own.
-    direction
-        Of the weight of the first principal direction, for one standard deviation; later ones in proportion to theirs.
-    tie
-        The weight of the combined score among findings of equal chance (not learnt), for one standard deviation.
-    """
-
-    offset: float = 2.0
-    slope: float = 0.3
-    method: float = 0.3
-    label: float = 0.5
-    pair: float = 0.5
-    direction: float = 0.3
-    tie: float = 0.2
-
-
 PRIOR = Prior()
+LABELLED = pa.array([str(Issue.LABEL), str(Issue.CONFLICT)])
+"""The issues whose findings suggest a label."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +118,7 @@ class Evidence:
         table
             The findings of one issue, n rows. Every ``evidence_…`` column of fractional numbers counts as a method.
         classes
-            The classes of the dataset; suggestions are looked up among them.
+            The classes of the dataset; suggested labels are looked up among them.
         given
             The label code of each finding's row, shape (n,); -1 where it is missing.
         vectors
@@ -165,7 +141,8 @@ class Evidence:
                 values = table.column(name).to_numpy().astype(np.float32)
                 if not any(np.array_equal(values, other, equal_nan=True) for other in columns.values()):
                     columns[name.removeprefix("evidence_")] = values
-        names = pa.array([str(value) for value in classes], pa.string())
+        of_labels = pc.any(pc.is_in(table.column("issue").cast(pa.string()), LABELLED)).as_py()  # else a twin's row
+        names = pa.array([str(value) for value in classes] if of_labels else [], pa.string())
         suggested = pc.fill_null(pc.index_in(table.column("suggestion"), names), -1)
         return cls(
             combined=table.column("score").to_numpy().astype(np.float32),
@@ -183,9 +160,9 @@ class Evidence:
         return np.where(np.isnan(self.expected), self.combined, self.expected).astype(np.float32)
 
     @cached_property
-    def rank(self) -> Floats:
-        """The normal score of the combined score, shape (n,)."""
-        return standard_scores(self.combined[:, None])[:, 0]
+    def base(self) -> Matrix:
+        """The log odds of the chance that the audit gave and of the combined score, shape (n, 2)."""
+        return np.column_stack([_log_odds(self.plain, SURE), _log_odds(self.combined, CERTAIN)])
 
     @cached_property
     def features(self) -> Matrix:
@@ -269,7 +246,7 @@ class Chances:
 
 
 def rescore(evidence: Evidence, decided: npt.NDArray[Any], defect: npt.NDArray[Any], prior: Prior = PRIOR) -> Chances:
-    """The chance that each finding is a true defect, after what a person decided about some.
+    """The chance that each finding is a true defect, after what a person decided about some; O(n (j + d)).
 
     Parameters
     ----------
@@ -281,10 +258,6 @@ def rescore(evidence: Evidence, decided: npt.NDArray[Any], defect: npt.NDArray[A
         Whether each of them was found to be a true defect, shape (m,).
     prior
         How far decisions may move the audit's order.
-
-    Notes
-    -----
-    Time O(n (j + d)) and, for the fit, some dozen passes over the m decided rows.
 
     Raises
     ------
@@ -302,138 +275,35 @@ def rescore(evidence: Evidence, decided: npt.NDArray[Any], defect: npt.NDArray[A
     >>> evidence = Evidence(score, score, none, np.zeros(n, np.int32), suggested, none)
     >>> decided = np.arange(40)
     >>> chances = rescore(evidence, decided, suggested[decided] == 0)
-    >>> bool(chances.p[40] > 0.5 > chances.p[41])
-    True
+    >>> queue = chances.order()
+    >>> suggested[queue[~np.isin(queue, decided)][:10]].tolist()
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     """
     rows, truth = _checked(evidence, decided, defect)
     j = evidence.scores.shape[1]
     if not len(rows):
         return Chances(evidence.plain, _log_odds(evidence.plain, 0.0), evidence.combined, np.zeros(j), 0.0)
-    start = _log_odds(evidence.plain, SURE) + np.float32(prior.tie) * evidence.rank
-    middle = float(start[rows].mean(dtype=np.float64))
-    reach = np.clip(start - middle, start[rows].min() - middle, start[rows].max() - middle)
+    base = evidence.base
+    held = np.clip(base, base[rows].min(axis=0), base[rows].max(axis=0))
+    start = base @ np.array([prior.expected, prior.combined], np.float32)
+    start += (base[rows, 0] - start[rows]).mean()  # the decided rows start at the level that the audit promised
     spread = np.full(evidence.features.shape[1], prior.method)
     spread[j:] = prior.direction
-    dense = np.column_stack([reach[rows], evidence.features[rows]])
+    dense = np.column_stack([held[rows], evidence.features[rows]])
     deviations = (prior.label, prior.label, prior.pair)
     labels = (evidence.given, evidence.suggested, evidence.pairs)
     effects = [Effect.of(codes, rows, s) for codes, s in zip(labels, deviations, strict=True)]
     offset, weights, shift = posterior_mode(
-        start[rows].astype(np.float64), prior.offset, dense, np.r_[prior.slope, spread], effects, truth
+        start[rows].astype(np.float64), prior, dense, np.r_[prior.slope, prior.slope, spread], effects, truth
     )
     q = dense.shape[1]
-    log_odds = start + evidence.features @ weights[1:q].astype(np.float32) + np.float32(weights[0]) * reach
+    log_odds = start + evidence.features @ weights[2:q].astype(np.float32) + held @ weights[:2].astype(np.float32)
     log_odds += np.float32(offset - shift)
-    at = q
-    for effect in effects:
-        log_odds += effect.everywhere(weights[at : at + effect.levels])
-        at += effect.levels
+    for effect, own in zip(effects, np.split(weights[q:], np.cumsum([e.levels for e in effects])), strict=False):
+        log_odds += effect.everywhere(own)
     log_odds = np.clip(log_odds, -FAR, FAR)
     p = 1 / (1 + np.exp(-log_odds))
-    return Chances(p, log_odds, evidence.combined, weights[1 : 1 + j], offset)
-
-
-@dataclass(frozen=True)
-class Effect:
-    """An unknown for each label that occurs among the decided rows.
-
-    Attributes
-    ----------
-    codes
-        The label of each of the n findings, shape (n,); -1 where there is none.
-    table
-        The unknown that each label stands for, shape (largest code + 2,); ``levels`` for labels nothing is known of,
-        and for -1.
-    at
-        The unknown of each decided row, shape (m,).
-    levels
-        The number of unknowns.
-    deviation
-        The standard deviation of their prior.
-    """
-
-    codes: Codes
-    table: npt.NDArray[np.int64]
-    at: npt.NDArray[np.int64]
-    levels: int
-    deviation: float
-
-    @classmethod
-    def of(cls, codes: Codes, rows: Rows, deviation: float) -> Effect:
-        """The effect of these labels, taught by the decided rows."""
-        own = codes[rows]
-        seen = np.unique(own[own >= 0])
-        table = np.full(int(codes.max(initial=-1)) + 2, len(seen))
-        table[seen] = np.arange(len(seen))
-        return cls(codes, table, table[own], len(seen), deviation)
-
-    def everywhere(self, weights: Vector) -> Floats:
-        """What the effect adds to each finding's log odds, shape (n,)."""
-        values: Floats = np.append(weights, 0.0).astype(np.float32)[self.table][self.codes]
-        return values
-
-
-def posterior_mode(
-    start: Vector,
-    level: float,
-    dense: npt.NDArray[Any],
-    deviations: Vector,
-    effects: Sequence[Effect],
-    truth: Vector,
-) -> tuple[float, Vector, float]:
-    """The unknowns that are likeliest after the decisions: the offset, the weights, and the mean of what they add.
-
-    What the weights add is taken less its mean over the decided rows. So the offset alone answers for the level of the
-    decided rows, and labels and regions of which nothing was decided do not float up where the level is below what the
-    audit promised.
-
-    Parameters
-    ----------
-    start
-        Log odds before, shape (m,).
-    level
-        The prior standard deviation of the offset.
-    dense
-        Shape (m, q); the first column is the slope's correction, which stays above -1 so that the order never turns.
-    deviations
-        Prior standard deviations of the columns' weights, shape (q,).
-    effects
-        One further weight for each label.
-    truth
-        Whether the row is a defect, shape (m,), 0 or 1.
-    """
-    from scipy.optimize import minimize
-    from scipy.special import expit
-
-    # unknowns in units of their deviations: the penalty is a plain sum of squares
-    scaled = dense * deviations
-    q = scaled.shape[1]
-    ends = np.cumsum([q, *(effect.levels for effect in effects)])
-    total = int(ends[-1])
-
-    def added(v: Vector) -> Vector:
-        t = scaled @ v[:q]
-        for effect, first in zip(effects, ends, strict=False):
-            t += effect.deviation * np.append(v[first : first + effect.levels], 0.0)[effect.at]
-        return np.asarray(t)
-
-    def loss(v: Vector) -> tuple[float, Vector]:
-        own = added(v)
-        t = start + level * v[total] + own - own.mean()
-        value = np.logaddexp(0, t).sum() - truth @ t + 0.5 * (v @ v)
-        residual = expit(t) - truth
-        centred = residual - residual.mean()
-        slope = [e.deviation * np.bincount(e.at, centred, e.levels + 1)[: e.levels] for e in effects]
-        return float(value), np.concatenate([scaled.T @ centred, *slope, [level * residual.sum()]]) + v
-
-    free: list[tuple[float | None, None]] = [(None, None)] * (total + 1)
-    free[0] = (-1 / deviations[0], None)
-    found = minimize(
-        loss, np.zeros(total + 1), jac=True, method="L-BFGS-B", bounds=free, options={"maxiter": 500, "gtol": 1e-6}
-    )
-    units = np.concatenate([deviations, *(np.full(effect.levels, effect.deviation) for effect in effects)])
-    mode: Vector = found.x[:total] * units
-    return float(level * found.x[total]), mode, float(added(found.x).mean())
+    return Chances(p, log_odds, evidence.combined, weights[2 : 2 + j], offset)
 
 
 def _log_odds(p: Floats, least: float) -> Floats:
