@@ -25,8 +25,10 @@ _HOMES = {
     "Signals": "dross.core.signal",
     "DrossError": "dross.core.errors",
     "methods": "dross.core.registry",
+    "labeling_function": "dross.weak",
+    "ABSTAIN": "dross.weak",
 }
-__all__ = ["Audit", "Dataset", "Desk", "DrossError", "Ledger", "Role", "Signals", "audit", "load", "methods", "prove"]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

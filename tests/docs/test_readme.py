@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,10 +40,24 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+def served(folder: Path) -> int:
+    """Start the review page, wait for its address, end it as Ctrl-C does; its exit code."""
+    command = [sys.executable, "-m", "dross", "review", "--no-browser"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("Review page: http://127.0.0.1:")
+        server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        return server.wait(60)
+
+
 def test_every_command_of_the_readme_runs(folder: Path) -> None:
     before = (folder / "reviews.csv").read_bytes()
     assert len(COMMANDS) >= 8
     for command in COMMANDS:
+        if command == "dross review":
+            assert served(folder) == 0
+            continue
         done = run(folder, *[sys.executable, "-m", *command.split()])
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     assert (folder / "reviews.csv").read_bytes() == before
@@ -84,3 +99,11 @@ def test_the_python_of_the_guide_runs(tmp_path: Path) -> None:
     for block in re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL):
         done = run(tmp_path, sys.executable, "-c", block)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_python_of_the_review_guide_runs(tmp_path: Path) -> None:
+    audit = "import dross; from dross.testing.planted import blobs; "
+    audit += "dross.audit(blobs(300, flipped=0.2).data, only=['confident-learning'], workspace='.dross')"
+    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "review.md").read_text(), re.MULTILINE | re.DOTALL)
+    done = run(tmp_path, sys.executable, "-c", f"{audit}\n{block}")
+    assert done.returncode == 0, done.stdout + done.stderr

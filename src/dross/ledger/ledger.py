@@ -237,6 +237,7 @@ class Ledger:
         version: int | None = None,
         everything: bool = False,
         reason: str = "taken back",
+        author: str | None = None,
     ) -> Version:
         """Take edits back by writing their exact inverse, and write a new version.
 
@@ -245,10 +246,10 @@ class Ledger:
         """
         with self._store.writing() as connection:
             base, ids = undoing.chosen(connection, edit=edit, run=run, version=version, everything=everything)
-            summary = undoing.take_back(connection, ids, person(), reason)
+            summary = undoing.take_back(connection, ids, author or person(), reason)
             kept = versions(connection, "number = ?", base)[0]
             what = "--all" if everything else run or (f"v{version}" if version is not None else edit)
-            return self._write(connection, kept, run, f"undo {what}", summary)
+            return self._write(connection, kept, run, f"undo {what}", summary, author)
 
     def log(self, *, row: str | None = None, run: str | None = None) -> Iterator[Edit]:
         """Who changed what, when and why, newest first; of one row (by its id) or one run, if asked."""
@@ -369,13 +370,19 @@ class Ledger:
         return chain
 
     def _write(
-        self, connection: sqlite3.Connection, base: Version, run: str | None, command: str, summary: Mapping[str, Any]
+        self,
+        connection: sqlite3.Connection,
+        base: Version,
+        run: str | None,
+        command: str,
+        summary: Mapping[str, Any],
+        author: str | None = None,
     ) -> Version:
         parent = head(connection, base.number)
         if parent is None:
             raise DrossError(f"version {base.number} is gone", where=str(self.workspace))
         data = materialise(self._read(connection, base), winning(active_edits(connection, base.number)))
-        made = {"run": run, "command": command, "author": person(), "summary": summary}
+        made = {"run": run, "command": command, "author": author or person(), "summary": summary}
         return add_version(self._store, connection, data, parent, made)
 
     def _current(self, run: str | None) -> tuple[Dataset, pa.Table]:

@@ -24,7 +24,7 @@ from dross.review import figures
 from dross.review.answers import Decided, Heading, Preview
 from dross.review.clusters import Clusters, describe
 from dross.review.figures import Agreement, Checked, sure
-from dross.review.item import Item, Items, accepting, label_value, no_finding
+from dross.review.item import NOTHING, Item, Items, accepting, label_value, no_finding
 from dross.review.lessons import Teacher
 from dross.review.queue import Filter, Queue, State
 from dross.review.standing import Standing, votes
@@ -256,8 +256,12 @@ class Desk:
             return [(says, rows, [value] * len(rows))]
         queue, table = self.queue(issue), self._tables[issue]
         at = np.minimum(np.searchsorted(queue.rows, rows), len(queue) - 1)
-        suggested = table.column("suggestion").take(pa.array(at, mask=queue.rows[at] != rows)).to_pylist()
-        kinds = [accepting(queue.issue, {"suggestion": one}, self.data) for one in suggested]
+        found = queue.rows[at] == rows
+        suggested = table.column("suggestion").take(pa.array(at, mask=~found)).to_pylist()
+        kinds = [
+            accepting(queue.issue, {"suggestion": one, "method": None if there else NOTHING}, self.data)
+            for one, there in zip(suggested, found.tolist(), strict=True)
+        ]
         steps = []
         for verb in ("relabel", "drop"):
             own = [i for i, kind in enumerate(kinds) if kind == verb]

@@ -244,7 +244,8 @@ def page(title: str, body: str, status: int = 200, head: str = "") -> HTMLRespon
     return HTMLResponse(
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{escape(title)} · dross</title>{head}<link rel='stylesheet' href='/static/review.css'></head>"
+        f"<title>{escape(title)} · dross</title>{head}<link rel='stylesheet' href='/static/review.css'>"
+        "<link rel='icon' href='/static/icon.svg'></head>"
         f"<body class='door'><main><h1>{escape(title)}</h1>{body}</main></body></html>",
         status,
     )

@@ -22,6 +22,10 @@ from dross.signals.neighbours import Neighbours
 READ = 20_000
 """Characters of a text that are shown; the rest is fetched when it is asked for."""
 MOST_CLASSES = 5
+GROUPS = frozenset({Issue.SLICE, Issue.SPURIOUS, Issue.DRIFT, Issue.ORDER, Issue.IMBALANCE, Issue.TARGET_LEAKAGE})
+"""Issues of groups of rows or of the whole: dropping single rows is no remedy."""
+NOTHING = "nothing"
+"""The method of a row in which nothing was found."""
 SIDES = ((Role.PROMPT, Role.RESPONSE), (Role.CHOSEN, Role.REJECTED), (Role.QUERY, Role.PASSAGE))
 """Roles whose texts stand side by side."""
 
@@ -198,13 +202,13 @@ def accepting(issue: Issue, finding: Mapping[str, Any], data: Dataset) -> str:
     labelled = any(data.has(role) for role in (Role.LABEL, Role.TARGET))
     if str(issue) in LABELLED:
         return "relabel" if finding.get("suggestion") is not None and labelled else ""
-    return "drop"
+    return "" if issue in GROUPS or finding.get("method") == NOTHING else "drop"
 
 
 def no_finding(issue: str, row: int, key: str) -> dict[str, Any]:
     """What stands in for the finding of a row in which nothing was found."""
     return {
-        "row": row, "id": key, "issue": issue, "score": 0.0, "flagged": False, "suggestion": None, "method": "nothing",
+        "row": row, "id": key, "issue": issue, "score": 0.0, "flagged": False, "suggestion": None, "method": NOTHING,
         "expected_precision": None,
     }  # fmt: skip
 

@@ -122,7 +122,7 @@ class Pages:
 
     def take_back(self, request: Request, run: Annotated[str, Form(max_length=200)]) -> Response:
         """Take back all that was done on the findings of one run."""
-        self.desk.ledger.undo(run=run, reason=f"taken back on the review page by {request.state.person}")
+        self.desk.ledger.undo(run=run, reason="taken back on the review page", author=request.state.person)
         self.desk.refresh()
         return RedirectResponse("/history", 303)
 

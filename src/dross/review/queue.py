@@ -26,6 +26,8 @@ States = npt.NDArray[np.int8]
 
 HEAVIEST = 10.0
 """The most that a row counts beside a row of the largest split."""
+SUREST = np.float32(0.999)
+"""No finding is certain, whatever the estimate says."""
 KEPT = 8
 """Filters, and searched texts, whose answers are kept."""
 BLOCK = 16_384
@@ -72,7 +74,7 @@ def chances_of(table: pa.Table) -> Column:
     """
     scores = table.column("score").to_numpy().astype(np.float32)
     known = table.column("expected_precision").to_numpy().astype(np.float32)
-    chances: Column = np.where(np.isnan(known), scores / 2, known)
+    chances: Column = np.clip(np.where(np.isnan(known), scores / 2, known), 0, SUREST)
     return chances
 
 

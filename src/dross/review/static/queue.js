@@ -10,8 +10,8 @@ const chosen = () => boxes().filter((box) => box.checked).map((box) => Number(bo
 document.addEventListener("dross:page", ({ detail }) => {
   if (detail.page !== "queue") return;
   all(".tiles img").forEach(sharpen);
-  const filters = $(".filters details");
-  filters.open = window.innerWidth > 760;
+  $(".filters details").open = window.innerWidth > 760;
+  $(".filters").classList.add("ready");
   counted();
 });
 

@@ -36,13 +36,18 @@ function listKey(key) {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || anyOpen()) return;
   const on = event.target;
-  if (on.matches?.("textarea, select, audio, input:not([type=checkbox])")) return;
+  // a dialog that has just closed may hold the focus for a moment still
+  if (on.matches?.("textarea, select, audio, input:not([type=checkbox])") && !on.closest("dialog:not([open])")) return;
   const key = event.shiftKey && event.key.length === 1 ? event.key.toUpperCase() : event.key;
   const arrow = key.startsWith("Arrow");
-  if (!keysOn() && !arrow) return;
+  if (!keysOn() && !arrow && key !== "Escape") return;
   if (arrow && on.matches?.(".text, [role=radio]")) return; // scrolls what it is in
   let done = true;
-  if (key === "z" && page() !== "history") step("undo");
+  const menu = $("#queues[open]");
+  if (key === "Escape" && menu) {
+    menu.open = false;
+    $("summary", menu).focus();
+  } else if (key === "z" && page() !== "history") step("undo");
   else if (key === "Z") step("redo");
   else if (event.key === "?") open("help");
   else if (key === "/") done = Boolean(search());
