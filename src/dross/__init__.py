@@ -28,7 +28,10 @@ _HOMES = {
     "labeling_function": "dross.weak",
     "ABSTAIN": "dross.weak",
 }
-__all__ = sorted(_HOMES)
+__all__ = [
+    "ABSTAIN", "Audit", "Dataset", "Desk", "DrossError", "Ledger", "Role", "Signals", "audit", "labeling_function", "load",
+    "methods", "prove",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

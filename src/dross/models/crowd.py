@@ -31,16 +31,37 @@ class Consensus:
         How hard each row is, shape (n,), 0 easy to 1 coin toss; None when the model knows no difficulty.
     confusion
         Shape (a, k, k): the chance of voting ``j`` when the truth is ``i``; None when the model has none.
+    model
+        The name of the model.
+    interval
+        A 95 % interval of each quality, shape (a, 2).
+    balance
+        The share of each class among the rows, given or estimated, shape (k,).
+    log_likelihood
+        Of the votes under the model; None for a model without one.
+    dependent
+        Pairs of sources (positions) that agree or err together beyond what the truth explains, the strongest first,
+        each with that strength.
+    why
+        What a person should know of how the model was chosen and what it saw, one sentence each.
     """
 
     probs: Floats
     quality: Floats
     difficulty: Floats | None = None
     confusion: Floats | None = None
+    model: str = ""
+    interval: Floats | None = None
+    balance: Floats | None = None
+    log_likelihood: float | None = None
+    dependent: tuple[tuple[int, int, float], ...] = ()
+    why: tuple[str, ...] = ()
 
 
 @kernel()
-def expect(starts: Any, annotators: Any, labels: Any, log_confusion: Any, log_prior: Any, probs: Any) -> float:
+def expect(
+    starts: Any, annotators: Any, labels: Any, weights: Any, log_confusion: Any, log_prior: Any, probs: Any
+) -> float:
     """E-step of Dawid and Skene: the posterior of each row's class; returns the log-likelihood."""
     k = len(log_prior)
     total = 0.0
@@ -49,7 +70,8 @@ def expect(starts: Any, annotators: Any, labels: Any, log_confusion: Any, log_pr
         for c in range(k):
             s = log_prior[c]
             for v in range(starts[i], starts[i + 1]):
-                s += log_confusion[annotators[v], labels[v], c]
+                w = weights[v] if len(weights) > 0 else 1.0
+                s += w * log_confusion[annotators[v], labels[v], c]
             probs[i, c] = s
             top = max(top, s)
         z = 0.0
@@ -63,13 +85,14 @@ def expect(starts: Any, annotators: Any, labels: Any, log_confusion: Any, log_pr
 
 
 @kernel()
-def count(starts: Any, annotators: Any, labels: Any, probs: Any, out: Any) -> None:
+def count(starts: Any, annotators: Any, labels: Any, weights: Any, probs: Any, out: Any) -> None:
     """M-step: how often, in expectation, each annotator voted ``j`` on class ``c``: ``out[a, j, c]``."""
     k = probs.shape[1]
     for i in range(len(starts) - 1):
         for v in range(starts[i], starts[i + 1]):
+            w = weights[v] if len(weights) > 0 else 1.0
             for c in range(k):
-                out[annotators[v], labels[v], c] += probs[i, c]
+                out[annotators[v], labels[v], c] += w * probs[i, c]
 
 
 def dawid_skene(votes: Votes, *, iterations: int = 200, tolerance: float = 1e-6, smoothing: float = 0.1) -> Consensus:
@@ -80,19 +103,20 @@ def dawid_skene(votes: Votes, *, iterations: int = 200, tolerance: float = 1e-6,
     believed without limit. O(iterations × votes × classes).
     """
     k, a = len(votes.classes), len(votes.names)
+    weights = np.empty(0) if votes.weights is None else votes.weights
     probs = majority(votes)
     before = -np.inf
     confusion = np.zeros((a, k, k))
     for _ in range(iterations):
         counted = np.zeros((a, k, k))
-        count(votes.starts, votes.annotators, votes.labels, probs, counted)
+        count(votes.starts, votes.annotators, votes.labels, weights, probs, counted)
         pooled = counted.sum(axis=0) + 1e-3
         pooled /= pooled.sum(axis=0, keepdims=True)
         confusion = counted + smoothing * k * pooled
         confusion /= confusion.sum(axis=1, keepdims=True)
         prior = (probs.sum(axis=0) + smoothing) / (len(probs) + k * smoothing)
         log_confusion, log_prior = np.log(np.maximum(confusion, 1e-12)), np.log(prior)
-        now = expect(votes.starts, votes.annotators, votes.labels, log_confusion, log_prior, probs)
+        now = expect(votes.starts, votes.annotators, votes.labels, weights, log_confusion, log_prior, probs)
         if abs(now - before) <= tolerance * abs(now):
             break
         before = now
@@ -103,7 +127,9 @@ def dawid_skene(votes: Votes, *, iterations: int = 200, tolerance: float = 1e-6,
 
 
 @kernel()
-def glad_expect(starts: Any, annotators: Any, labels: Any, ability: Any, ease: Any, log_prior: Any, probs: Any) -> None:
+def glad_expect(
+    starts: Any, annotators: Any, labels: Any, weights: Any, ability: Any, ease: Any, log_prior: Any, probs: Any
+) -> None:
     """E-step of GLAD: a vote is right with probability sigmoid(ability × ease), else uniformly wrong."""
     k = len(log_prior)
     for i in range(len(starts) - 1):
@@ -114,8 +140,9 @@ def glad_expect(starts: Any, annotators: Any, labels: Any, ability: Any, ease: A
             x = ability[annotators[v]] * ease[i]
             right = -np.log1p(np.exp(-x)) if x > 0 else x - np.log1p(np.exp(x))
             wrong = (-x + right) - np.log(max(1, k - 1))
+            w = weights[v] if len(weights) > 0 else 1.0
             for c in range(k):
-                probs[i, c] += right if labels[v] == c else wrong
+                probs[i, c] += w * (right if labels[v] == c else wrong)
         for c in range(k):
             top = max(top, probs[i, c])
         z = 0.0
@@ -128,8 +155,9 @@ def glad_expect(starts: Any, annotators: Any, labels: Any, ability: Any, ease: A
 
 @kernel()
 def glad_gradient(
-    starts: Any, annotators: Any, labels: Any, ability: Any, log_ease: Any, probs: Any, by_ability: Any, by_ease: Any
-) -> None:
+    starts: Any, annotators: Any, labels: Any, weights: Any, times: Any, ability: Any, log_ease: Any, probs: Any,
+    by_ability: Any, by_ease: Any,
+) -> None:  # fmt: skip
     """Gradient (column 0) and curvature (column 1) of the expected log-likelihood, by annotator and by row."""
     for i in range(len(starts) - 1):
         ease = np.exp(log_ease[i])
@@ -137,15 +165,19 @@ def glad_gradient(
             a = annotators[v]
             x = ability[a] * ease
             s = 1 / (1 + np.exp(-x))
-            residual = probs[i, labels[v]] - s
-            spread = s * (1 - s)
-            by_ability[a, 0] += residual * ease
-            by_ability[a, 1] += spread * ease * ease
+            w = weights[v] if len(weights) > 0 else 1.0
+            count = times[i] if len(times) > 0 else 1.0
+            residual = w * (probs[i, labels[v]] - s)
+            spread = w * s * (1 - s)
+            by_ability[a, 0] += count * residual * ease
+            by_ability[a, 1] += count * spread * ease * ease
             by_ease[i, 0] += residual * x
             by_ease[i, 1] += spread * x * x
 
 
-def glad(votes: Votes, *, iterations: int = 100, steps: int = 3, tolerance: float = 1e-5) -> Consensus:
+def glad(
+    votes: Votes, balance: Floats | None = None, *, iterations: int = 100, steps: int = 3, tolerance: float = 1e-5
+) -> Consensus:
     """Annotators differ in ability and rows in difficulty; both and the truth are inferred together.
 
     Whitehill et al., "Whose Vote Should Count More: Optimal Integration of Labels from Labelers of Unknown Expertise",
@@ -156,16 +188,23 @@ def glad(votes: Votes, *, iterations: int = 100, steps: int = 3, tolerance: floa
     n, k, a = len(votes.starts) - 1, len(votes.classes), len(votes.names)
     ability, log_ease = np.ones(a), np.zeros(n)
     log_prior = np.full(k, -np.log(max(1, k)))  # an estimated one lets the model call every row the common class
+    if balance is not None:
+        log_prior = np.log(np.maximum(balance, 1e-12))
+    weights = np.empty(0) if votes.weights is None else votes.weights
+    times = np.empty(0) if votes.times is None else votes.times
     probs = majority(votes)
     for _ in range(iterations):
         for _ in range(steps):
             by_ability, by_ease = np.zeros((a, 2)), np.zeros((n, 2))
-            glad_gradient(votes.starts, votes.annotators, votes.labels, ability, log_ease, probs, by_ability, by_ease)
+            glad_gradient(
+                votes.starts, votes.annotators, votes.labels, weights, times, ability, log_ease, probs, by_ability,
+                by_ease,
+            )  # fmt: skip
             ability = ability + np.clip((by_ability[:, 0] - (ability - 1)) / (by_ability[:, 1] + 1), -1, 1)
             log_ease = log_ease + np.clip((by_ease[:, 0] - log_ease) / (by_ease[:, 1] + 1), -1, 1)
             log_ease = np.clip(log_ease, -4, 4)
         before = probs.copy()
-        glad_expect(votes.starts, votes.annotators, votes.labels, ability, np.exp(log_ease), log_prior, probs)
+        glad_expect(votes.starts, votes.annotators, votes.labels, weights, ability, np.exp(log_ease), log_prior, probs)
         if np.abs(probs - before).max(initial=0.0) < tolerance:
             break
     quality = 1 / (1 + np.exp(-ability))
