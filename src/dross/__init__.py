@@ -29,9 +29,20 @@ _HOMES = {
     "ABSTAIN": "dross.weak",
 }
 __all__ = [
-    "ABSTAIN", "Audit", "Dataset", "Desk", "DrossError", "Ledger", "Role", "Signals", "audit", "labeling_function", "load",
-    "methods", "prove",
-]  # fmt: skip
+    "ABSTAIN",
+    "Audit",
+    "Dataset",
+    "Desk",
+    "DrossError",
+    "Ledger",
+    "Role",
+    "Signals",
+    "audit",
+    "labeling_function",
+    "load",
+    "methods",
+    "prove",
+]
 
 
 def __getattr__(name: str) -> Any:
