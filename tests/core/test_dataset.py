@@ -106,3 +106,10 @@ def test_empty_dataset() -> None:
     assert data.classes == []
     assert data.row_ids.tolist() == []
     assert list(data.batches()) == []
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_labels_that_are_all_missing(n: int) -> None:
+    data = Dataset(pa.table({"y": pa.nulls(n)}), {Role.LABEL: ["y"]})
+    assert data.codes.tolist() == [-1] * n
+    assert data.classes == []

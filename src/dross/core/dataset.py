@@ -173,6 +173,8 @@ class Dataset:
     @cached_property
     def _encoded(self) -> tuple[Codes, list[Any]]:
         column = self.column(Role.LABEL)
+        if pa.types.is_null(column.type):  # nothing but missing values, which cannot be encoded
+            return np.full(len(self), -1, np.int32), []
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
         column = column.unify_dictionaries().combine_chunks()
