@@ -203,6 +203,25 @@ def chain_choice(asker: Asker, rows: list[Shown], setting: Setting, examples: Ex
     return [vote(r.value, r.answer, setting.names) for r in replies]
 
 
+def chain_exclude(asker: Asker, rows: list[Shown], setting: Setting, examples: Examples) -> Chances:
+    """The classes that surely do not fit; a row's vote is shared by those that are left."""
+    names = setting.names
+    schema = object_schema({"excluded": {"type": "array", "items": {"type": "string", "enum": names}}})
+    worked = "".join(
+        f"{fenced(t)}\n{json.dumps({'excluded': [n for n in names if n != c]}, ensure_ascii=False)}\n\n"
+        for t, c in examples
+    )
+    rules = f"{setting.task}\nThe labels:\n{setting.described()}\n"
+    rules += 'Rule out the labels that do not fit. Answer with a JSON object: {"excluded": ["…"]}.'
+    most = 24 + sum(len(name) // 2 + 4 for name in names)
+    found: Chances = []
+    for reply in asker.ask([_prompt(rules, worked + fenced(one.text), one, schema=schema, most=most) for one in rows]):
+        out = set(reply.value["excluded"]) if isinstance(reply.value, dict) else set()
+        left = np.array([name not in out for name in names])
+        found.append((left / left.sum(), False) if left.any() and not left.all() else (None, False))
+    return found
+
+
 CHAINS: dict[str, Chain] = {
     "open": chain_open,
     "asked": chain_asked,
@@ -210,6 +229,7 @@ CHAINS: dict[str, Chain] = {
     "claims": chain_claims,
     "gist": chain_gist,
     "choice": chain_choice,
+    "exclude": chain_exclude,
 }
 """The ways to ask, by name."""
 
@@ -223,9 +243,11 @@ class AskMeAnything(Inferer):
 
     Arora, Narayan, Chen, Orr, Guha, Bhatia, Chami, Sala, Ré, "Ask Me Anything: A simple strategy for prompting language
     models", 2022. Each chain turns a row into a question of its own form (open, posed by the model itself, a gap to
-    fill, claims to judge, from a gist, a choice) and its answer into a vote. The label model learns each prompt's
-    accuracy and which prompts err together, without labels. Votes that are in the data (role votes) are combined in the
-    same way when no model is named. A row on which no prompt speaks gets the class balance.
+    fill, claims to judge, from a gist, a choice, by exclusion) and its answer into a vote. The label model learns each
+    prompt's accuracy and which prompts err together, without labels. Votes that are in the data (role votes) are
+    combined in the same way when no model is named. A row on which no prompt speaks gets the class balance. Which
+    prompts err together can be told only while they are fewer than the others: where half of them share their errors,
+    count the votes instead (``combine="majority"``).
 
     Attributes
     ----------
@@ -236,7 +258,7 @@ class AskMeAnything(Inferer):
     classes
         The answers, each a name or a name and its meaning; those of the labelled rows when empty.
     chains
-        The ways to ask, of open, asked, cloze, claims, gist, choice.
+        The ways to ask, of open, asked, cloze, claims, gist, choice, exclude.
     shots
         Labelled rows shown as examples, different ones to each chain.
     combine

@@ -59,9 +59,7 @@ class Consensus:
 
 
 @kernel()
-def expect(
-    starts: Any, annotators: Any, labels: Any, weights: Any, log_confusion: Any, log_prior: Any, probs: Any
-) -> float:
+def expect(starts: Any, annotators: Any, labels: Any, log_confusion: Any, log_prior: Any, probs: Any) -> float:
     """E-step of Dawid and Skene: the posterior of each row's class; returns the log-likelihood."""
     k = len(log_prior)
     total = 0.0
@@ -70,8 +68,7 @@ def expect(
         for c in range(k):
             s = log_prior[c]
             for v in range(starts[i], starts[i + 1]):
-                w = weights[v] if len(weights) > 0 else 1.0
-                s += w * log_confusion[annotators[v], labels[v], c]
+                s += log_confusion[annotators[v], labels[v], c]
             probs[i, c] = s
             top = max(top, s)
         z = 0.0
@@ -85,14 +82,13 @@ def expect(
 
 
 @kernel()
-def count(starts: Any, annotators: Any, labels: Any, weights: Any, probs: Any, out: Any) -> None:
+def count(starts: Any, annotators: Any, labels: Any, probs: Any, out: Any) -> None:
     """M-step: how often, in expectation, each annotator voted ``j`` on class ``c``: ``out[a, j, c]``."""
     k = probs.shape[1]
     for i in range(len(starts) - 1):
         for v in range(starts[i], starts[i + 1]):
-            w = weights[v] if len(weights) > 0 else 1.0
             for c in range(k):
-                out[annotators[v], labels[v], c] += w * probs[i, c]
+                out[annotators[v], labels[v], c] += probs[i, c]
 
 
 def dawid_skene(votes: Votes, *, iterations: int = 200, tolerance: float = 1e-6, smoothing: float = 0.1) -> Consensus:
@@ -103,20 +99,19 @@ def dawid_skene(votes: Votes, *, iterations: int = 200, tolerance: float = 1e-6,
     believed without limit. O(iterations × votes × classes).
     """
     k, a = len(votes.classes), len(votes.names)
-    weights = np.empty(0) if votes.weights is None else votes.weights
     probs = majority(votes)
     before = -np.inf
     confusion = np.zeros((a, k, k))
     for _ in range(iterations):
         counted = np.zeros((a, k, k))
-        count(votes.starts, votes.annotators, votes.labels, weights, probs, counted)
+        count(votes.starts, votes.annotators, votes.labels, probs, counted)
         pooled = counted.sum(axis=0) + 1e-3
         pooled /= pooled.sum(axis=0, keepdims=True)
         confusion = counted + smoothing * k * pooled
         confusion /= confusion.sum(axis=1, keepdims=True)
         prior = (probs.sum(axis=0) + smoothing) / (len(probs) + k * smoothing)
         log_confusion, log_prior = np.log(np.maximum(confusion, 1e-12)), np.log(prior)
-        now = expect(votes.starts, votes.annotators, votes.labels, weights, log_confusion, log_prior, probs)
+        now = expect(votes.starts, votes.annotators, votes.labels, log_confusion, log_prior, probs)
         if abs(now - before) <= tolerance * abs(now):
             break
         before = now

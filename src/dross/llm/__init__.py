@@ -1,0 +1,1 @@
+"""Language models behind any OpenAI-compatible server: asked once, kept on disk, never beyond the budget."""
