@@ -55,6 +55,7 @@ def test_a_job_is_read(tmp_path: Path) -> None:
         ("servers: [{url: http://a, model: m, retries: many}]", "'retries' must be of type int"),
         ("servers: [{url: nowhere, model: m}]", "not the address"),
         ("servers: [{url: http://a, model: m}]\nclasses: [yes, no]", "in quotes"),
+        ("servers: [{url: http://a, model: m}]\nclasses: {no: it is not}", "in quotes"),
         ("servers: [{url: http://a, model: m}]\ntemplates: [dirct]", "did you mean 'direct'"),
         ("servers: [{url: http://a, model: m}]\nlimits: {cost: lots}", "'cost' must be of type float"),
         ("servers: [{url: http://a, model: m}]\nsamples: true", "'samples' must be of type int"),

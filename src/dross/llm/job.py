@@ -34,8 +34,8 @@ def read_job(path: str | Path) -> dict[str, Any]:
     """The fields of :class:`dross.label.llm_annotation.LlmAnnotation` that a YAML file names.
 
     ``servers`` is a list of url, model and the like (:class:`dross.llm.transport.Server`; ``price`` with ``sent`` and
-    ``answered`` per 1,000 tokens); ``limits`` may cap cost, tokens and requests; ``classes`` is a list of names or a map
-    of names to meanings; ``templates`` names built-in prompts or files of one's own beside the job. A key is never
+    ``answered`` per 1,000 tokens); ``limits`` may cap cost, tokens and requests; ``classes`` is a list of names or a
+    map of names to meanings; ``templates`` names built-in prompts or files of one's own beside the job. A key is never
     written here: ``key_variable`` names the environment variable that holds it.
 
     Raises DrossError where the file cannot be read or names something unknown.
@@ -87,8 +87,8 @@ def _server(found: Any, where: str) -> Server:
 
 
 def _classes(found: Any, where: str) -> tuple[tuple[str, str] | str, ...]:
-    if isinstance(found, dict):
-        return tuple((str(name), str(meaning or "")) for name, meaning in found.items())
+    if isinstance(found, dict) and all(isinstance(one, str) for one in found):
+        return tuple((name, str(meaning or "")) for name, meaning in found.items())
     if isinstance(found, list) and all(isinstance(one, str) for one in found):
         return tuple(found)
     raise DrossError(
