@@ -18,6 +18,7 @@ _HOMES = {
     "audit": "dross.job.audit",
     "Audit": "dross.job.audit",
     "prove": "dross.job.prove",
+    "train": "dross.train",
     "Ledger": "dross.ledger",
     "Desk": "dross.review.desk",
     "Dataset": "dross.core.dataset",
@@ -42,6 +43,7 @@ __all__ = [
     "load",
     "methods",
     "prove",
+    "train",
 ]
 
 
@@ -49,7 +51,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that ``import dross`` stays instant."""
     if name not in _HOMES:
         raise AttributeError(f"module 'dross' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    value = home if _HOMES[name] == f"dross.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dross.core.dataset import Dataset
+from dross.core.model import Model
 from dross.core.paper import Paper
 from dross.core.results import Findings, Issue, Labels, Metrics, NotApplicable, Predictions, Selection
 from dross.core.roles import CONTENT, Role
@@ -96,3 +97,25 @@ class Evaluator(Method):
     @abstractmethod
     def run(self, data: Dataset, signals: Signals) -> Metrics | NotApplicable:
         """Measure the dataset, or what models say of it."""
+
+
+@dataclass(frozen=True)
+class Trainer(Method):
+    """A method that trains a model."""
+
+    @abstractmethod
+    def run(self, data: Dataset, signals: Signals) -> Model | NotApplicable:
+        """Train on the rows of the dataset."""
+
+
+PARENTS, HOW = "dross_parents", "dross_how"
+"""Columns of synthetic rows: the positions of the rows each was made from (a list), and by what."""
+
+
+@dataclass(frozen=True)
+class Synthesizer(Method):
+    """A method that makes new rows."""
+
+    @abstractmethod
+    def run(self, data: Dataset, signals: Signals) -> Dataset | NotApplicable:
+        """New rows with the roles of the dataset, and with the columns :data:`PARENTS` and :data:`HOW`."""

@@ -251,6 +251,47 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Edits:
+    """Proposed changes of one column, one entry per row to change.
+
+    Attributes
+    ----------
+    rows
+        Positions of the rows, shape (m,), int64, ascending, each at most once.
+    field
+        The column.
+    before, after
+        The values there and those to put in place, lists of m plain values.
+    confidence
+        How likely each change is right, shape (m,), float32 in [0, 1].
+    reason
+        Why, in a phrase that fits all of them.
+
+    Examples
+    --------
+    >>> edits = Edits(np.array([3]), "label", ["cat"], ["dog"], np.array([0.75], np.float32), "the model disagrees")
+    >>> len(edits)
+    1
+    """
+
+    rows: Rows
+    field: str
+    before: list[Any]
+    after: list[Any]
+    confidence: Scores
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not len(self.rows) == len(self.before) == len(self.after) == len(self.confidence):
+            raise DrossError(f"edits of {self.field}: rows, values and confidences are of different lengths")
+        if len(self.rows) and (np.diff(self.rows) <= 0).any():
+            raise DrossError(f"edits of {self.field}: rows must be ascending and unique")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
 class NotApplicable:
     """The method has nothing to say about this dataset, and why."""
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from dross.core.dataset import Dataset
 from dross.core.errors import DrossError
-from dross.core.method import Detector, Evaluator, Inferer, Labeler, Method, Selector
+from dross.core.method import Detector, Evaluator, Inferer, Labeler, Method, Selector, Trainer
+from dross.core.model import Model
 from dross.core.registry import VERBS
 from dross.core.results import Findings, Labels, Metrics, NotApplicable, Predictions, Selection
 from dross.core.roles import Role
@@ -47,6 +50,10 @@ def checks(method: type[Method]) -> Iterator[tuple[str, Callable[[], None]]]:
         yield "answers fit the data", lambda: _fits(method())
         yield "same seed, same answer", lambda: _same(method(), lambda data: data)
         yield "chunks do not show", lambda: _same(method(), _chunked)
+    elif issubclass(method, Trainer):
+        yield "models fit the data", lambda: _teaches(_short(method()))
+        yield "same seed, same model", lambda: _teaches_alike(_short(method()))
+        yield "a model is saved and read back", lambda: _is_kept(_short(method()))
 
 
 def examples() -> dict[str, Dataset]:
@@ -199,6 +206,56 @@ def _same(method: Answerer, change: Callable[[Dataset], Dataset]) -> None:
             one, two = getattr(first, field.name), getattr(again, field.name)
             if isinstance(one, np.ndarray):
                 assert np.array_equal(one, two, equal_nan=one.dtype.kind == "f"), f"{name}: another {field.name}"
+
+
+# ---- trainers -------------------------------------------------------------------------------------------------------
+
+
+def _short(method: Trainer) -> Trainer:
+    """The method with its trainings cut to two epochs: what is checked does not hang on how good the model is."""
+    epochs = {field.name: 2 for field in fields(method) if field.name.endswith("epochs") and field.type == "int"}
+    return replace(method, **epochs)
+
+
+def _models(method: Trainer, names: set[str] | None = None) -> Iterator[tuple[str, Dataset, Model]]:
+    for name, data in examples().items():
+        if names is not None and name not in names:
+            continue
+        try:
+            model = method.applies(data) or method.run(data, Signals(data))
+        except DrossError:
+            assert len(data) < 3 or name == "one class", f"{name}: refused"
+            continue
+        if isinstance(model, Model):
+            yield name, data, model
+
+
+def _teaches(method: Trainer) -> None:
+    for name, data, model in _models(method):
+        found = model.predict_proba(data)
+        assert found.shape == (len(data), max(1, len(model.classes))), f"{name}: answers of shape {found.shape}"
+        assert np.isfinite(found).all(), f"{name}: answers that are no numbers"
+        assert not model.classes or (found.min() >= 0 and found.max() <= 1 + 1e-5), f"{name}: chances out of range"
+        assert len(model.embed(data)) == len(data), f"{name}: vectors for other rows"
+        assert model.edits is None or not len(model.edits) or model.edits.rows.max() < len(data), f"{name}: no such row"
+
+
+_FEW = {"vectors", "missing labels", "labelled texts"}
+
+
+def _teaches_alike(method: Trainer) -> None:
+    for (name, data, first), (_, _, again) in zip(_models(method, _FEW), _models(method, _FEW), strict=True):
+        assert np.array_equal(first.predict_proba(data), again.predict_proba(data)), f"{name}: another model"
+
+
+def _is_kept(method: Trainer) -> None:
+    from dross.models.trained import load
+
+    for name, data, model in _models(method, {"vectors"}):
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder) / "model")
+            again = load(Path(folder) / "model").predict_proba(data)
+        assert np.array_equal(model.predict_proba(data), again), f"{name}: other answers after saving and loading"
 
 
 _DETECTOR_CHECKS: dict[str, Check] = {

@@ -1,0 +1,142 @@
+"""NetworkTrainer: what all methods that train a network share; a method adds its own mathematics."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from dross.core.dataset import Dataset
+from dross.core.errors import DrossError
+from dross.core.method import Trainer
+from dross.core.results import Edits, NotApplicable
+from dross.core.roles import Role
+from dross.core.signal import Signals
+from dross.models.lesson import Lesson, lesson_of
+from dross.models.loop import Objective, Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dross.models.trained import Trained
+
+
+@dataclass(frozen=True)
+class NetworkTrainer(Trainer, Objective):
+    """A method that trains a network with the one loop; its hooks are those of :class:`Objective`.
+
+    Attributes
+    ----------
+    network
+        ``auto``, one of :data:`dross.models.networks.BODIES`, or ``hf:FOLDER`` for a local Hugging Face model.
+    epochs
+        Passes over the rows.
+    batch_size
+        Labelled rows in a step.
+    learning_rate, weight_decay
+        Of AdamW; the rate goes down half a cosine.
+    seed
+        Of the weights, the order of the rows and everything else that is random.
+    device
+        ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, …
+    patience
+        Epochs without a better answer on validation rows after which training stops and the best epoch is taken; 0
+        trains to the end.
+    validation
+        The share of the labelled rows held out for that, where the data has no validation split.
+    """
+
+    needs: ClassVar[tuple[Any, ...]] = (Role.LABEL,)
+    extra: ClassVar[str | None] = "torch"
+    answers_with: ClassVar[tuple[str, ...]] = ("net",)
+    """The networks that the trained model keeps."""
+    auto_for: ClassVar[tuple[Literal["many", "few"], ...]] = ()
+    """Whether ``auto`` tries it where most training rows have a label (many) or have none (few)."""
+
+    network: str = "auto"
+    epochs: int = 30
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    seed: int = 0
+    device: str = "auto"
+    patience: int = 0
+    validation: float = 0.1
+
+    def run(self, data: Dataset, signals: Signals) -> Trained | NotApplicable:
+        """Train on the rows of the training split; the model tells how it went in its summary."""
+        self._check()
+        missing = self.applies(data) or self._content(data)
+        return missing or self.taught(lesson_of(self, data, signals))
+
+    def taught(self, lesson: Lesson) -> Trained:
+        """Train on data that were made ready."""
+        from dross.models.trained import Trained
+
+        started = time.perf_counter()
+        run = self.learn(lesson)
+        lesson.finished()
+        summary = {
+            "method": self.name(),
+            "network": lesson.make.name,
+            "rows": len(run.labelled),
+            "unlabelled": len(run.unlabelled),
+            "parameters": sum(p.numel() for p in run.net.parameters()),
+            "device": str(run.device),
+            "seconds": round(time.perf_counter() - started, 3),
+            "history": run.history,
+            **self.report(run),
+        }
+        nets = {name: run.nets[name] for name in self.answers_with}
+        return Trained(self, nets, lesson.encoder, lesson.make, lesson.outcome, summary, self._edits(run, lesson))
+
+    def learn(self, lesson: Lesson) -> Run:
+        """The stages of the training, the last one returned; one, unless a method overrides it."""
+        return lesson.fit(self)
+
+    def beliefs(self, run: Run) -> Tensor | None:
+        """What the method has come to believe of the true class of each training row, shape (n, k); None where nothing.
+
+        Methods that withstand wrong labels say so here; it becomes the model's :class:`Edits`.
+        """
+        return None
+
+    def report(self, run: Run) -> dict[str, Any]:
+        """What else the summary should say; plain JSON values."""
+        return {}
+
+    def _check(self) -> None:
+        least = {"epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0, "patience": 0}
+        for name, bound in least.items():
+            if not getattr(self, name) >= bound:
+                raise DrossError(f"{name} is {getattr(self, name)}", fix=f"give {bound} or more")
+        if not 0 < self.validation < 1:
+            raise DrossError(f"validation is {self.validation}", fix="give a share between 0 and 1")
+
+    def _content(self, data: Dataset) -> NotApplicable | None:
+        from dross.models.inputs import READS
+
+        readable = {role for roles in READS.values() for role in roles}
+        if not any(data.has(role) for role in readable):
+            return NotApplicable("no column holds content that a network reads: no image, text, feature or embedding")
+        return None
+
+    def _edits(self, run: Run, lesson: Lesson) -> Edits | None:
+        found = self.beliefs(run)
+        if found is None or not lesson.data.has(Role.LABEL):
+            return None
+        probs = found.detach().float().cpu().numpy()
+        given = lesson.outcome.y[lesson.rows]
+        guess = probs.argmax(axis=1)
+        other = np.flatnonzero((given >= 0) & (guess != given))
+        classes = lesson.outcome.classes
+        return Edits(
+            lesson.rows[other],
+            lesson.data.name_of(Role.LABEL),
+            [classes[c] for c in given[other]],
+            [classes[c] for c in guess[other]],
+            np.clip(probs[other, guess[other]], 0, 1).astype(np.float32),
+            f"training by {self.name()} settled on another class",
+        )

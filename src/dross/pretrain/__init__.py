@@ -1,0 +1,1 @@
+"""Trainers that learn from rows without labels first: one method a file."""

@@ -1,0 +1,1 @@
+"""Synthesizers: one method a file, each making new rows from those there are."""
