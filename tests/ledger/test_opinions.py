@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dross.core.errors import DrossError
 from dross.ledger import Ledger
-from dross.ledger.opinions import Book, Overtaken
+from dross.ledger.opinions import Book, Overtaken, read
 from dross.ledger.store import FORMAT
 from tests.ledger.made import CLASSES, audited, dataset, found, relabelled
 
@@ -244,3 +244,42 @@ def test_a_workspace_of_the_first_format_is_brought_up_to_date(ledger: Ledger) -
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute("DELETE FROM edits")
     connection.close()
+
+
+def test_reading_on_costs_what_is_new_not_what_was_said(tmp_path: Path) -> None:
+    data = dataset(40)
+    ledger = audited(tmp_path, data, {"label": relabelled(data, range(40))})
+    chain = ledger.chain()
+    with ledger.book(chain, "r1") as book:
+        book.say(np.arange(40), "keep", [None] * 40, issue="label", author="ada")
+        plans = [
+            " ".join(str(line) for line in book.connection.execute(f"EXPLAIN QUERY PLAN {asked}").fetchall())
+            for asked in statements(book)
+        ]
+    assert plans
+    assert all("SCAN edits" not in plan for plan in plans)
+    assert not [plan for plan in plans if "edits_opinions (base=?)" in plan], "all that was ever said is looked through"
+
+
+def statements(book: Book) -> list[str]:
+    """What is asked of the table of edits while a decision is written and read, its values filled in."""
+    asked: list[str] = []
+    book.connection.set_trace_callback(asked.append)
+    book.say(np.array([3]), "drop", [None], issue="label", author="bob")
+    read(book.connection, book.base, since=40)
+    book.connection.set_trace_callback(None)
+    return [one for one in asked if one.startswith("SELECT") and "edits" in one]
+
+
+def test_a_held_workspace_is_not_synced_whole_by_each_decision(tmp_path: Path) -> None:
+    data = dataset(10)
+    ledger = audited(tmp_path, data, {"label": relabelled(data, range(10))})
+    chain = ledger.chain()
+    log = ledger.workspace / "ledger.sqlite-wal"
+    ledger.hold()
+    with ledger.book(chain, "r1") as book:
+        book.say(np.arange(3), "keep", [None] * 3, issue="label", author="ada")
+    assert log.exists(), "the last connection to close writes the log into the database, which takes two syncs more"
+    assert log.stat().st_size > 0
+    ledger.close()
+    assert not log.exists()

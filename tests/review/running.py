@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -47,8 +48,16 @@ class Served:
 
     def rest(self) -> str:
         """What else it says until it ends."""
-        out, _ = self.process.communicate(timeout=60)
-        return out or ""
+        assert self.process.stdout is not None
+        if self.process.stdout.closed:
+            return ""
+        too_long = threading.Timer(60, self.process.kill)
+        too_long.start()
+        with self.process.stdout as out:  # not communicate(): it passes over what readline() has read ahead
+            said = out.read()
+        self.process.wait()
+        too_long.cancel()
+        return said
 
     def stranger(self) -> Person:
         """Somebody who has not come in."""

@@ -325,3 +325,49 @@ def test_the_copy_of_each_test_is_its_own(workspace: Path, audited: Path) -> Non
     fresh = Desk.open(shutil.copytree(audited, workspace.parent / "other"))
     assert fresh.heading("label").decided == 0
     fresh.close()
+
+
+# ---- several opinions, runs, the calibration ------------------------------------------------------------------------
+
+
+def test_a_row_asks_for_opinions(browser: Browser, desk: Desk) -> None:
+    row = desk.next("label")
+    assert row is not None
+    answer = browser.post("/api/asks", {"issue": "label", "rows": [row], "opinions": 2})
+    assert answer.status == 200, answer.text
+    decide(browser, [row], "drop")
+    item = browser.api(f"/api/items/label/{row}").json
+    assert (item["needed"], item["state"], len(item["opinions"])) == (2, "open", 1)
+    assert browser.api("/api/next/label").json["row"] != row, "nobody is asked twice"
+    assert browser.post("/api/asks", {"issue": "label", "rows": [row], "opinions": 0}).status == 422
+
+
+def test_all_that_pass_can_be_decided_at_once(browser: Browser, desk: Desk) -> None:
+    found = browser.api("/api/rows/label?label=tools").json
+    queue = desk.queue("label")
+    assert found["total"] == len(found["rows"]) == queue.count(Filter(label="tools")) > 50
+    assert found["rows"] == [int(queue.rows[at]) for at in queue.order(Filter(label="tools"))]
+    done = decide(browser, found["rows"])
+    assert done["counts"]["decided"] == found["total"]
+    browser.post("/api/undo", {})
+    assert browser.api("/api/summary").json["issues"][0]["decided"] == 0
+
+
+def test_a_run_is_taken_back(browser: Browser, desk: Desk) -> None:
+    decide(browser, [5, 9], "drop")
+    answer = browser.post(f"/api/runs/{desk.run}/undo", {})
+    assert answer.status == 200, answer.text
+    assert [one["decided"] for one in answer.json["issues"]] == [0, 0, 0]
+    assert browser.api("/api/history").json[0]["undoes"]
+    assert browser.post("/api/runs/r99/undo", {}).status == 400
+
+
+def test_a_sample_corrects_the_calibration(browser: Browser, desk: Desk) -> None:
+    before = browser.api("/api/calibration/label?size=30&seed=2").json
+    assert before["checked"] == 0
+    for row in desk.sample("label", 30, 2).rows:
+        decide(browser, [row])
+    after = browser.api("/api/calibration/label?size=30&seed=2").json
+    assert after["checked"] > 5
+    assert after["offset"] < before["offset"] == 0, "all were false alarms"
+    assert (before["flagged"], before["promised"]) == (0, None), "nothing is promised of what was not flagged"

@@ -15,6 +15,7 @@ from dross.core.errors import DrossError
 from dross.core.roles import Role
 from dross.ledger import Ledger
 from dross.ledger.opinions import Overtaken
+from dross.review import overviews
 from dross.review.desk import Desk
 from dross.review.queue import Filter, State
 from dross.testing.planted import blobs
@@ -232,6 +233,130 @@ def test_history_has_a_line_for_each_step(desk: Desk) -> None:
         ("ada", "drop", 3, False),
     ]
     assert [line["standing"] for line in lines] == [3, 1, 0]
+
+
+def test_the_history_counts_rows_not_edits(desk: Desk) -> None:
+    for row in range(6):
+        desk.decide("label", [row], "keep", author="ada")
+    desk.decide("label", list(range(20)), "accept", author="ada")
+    desk.decide("label", [3], "relabel", "dog", author="ada")
+    lines = desk.history(2)
+    assert [(line["action"], line["rows"], line["undoes"]) for line in lines] == [
+        ("relabel", 1, False),
+        ("relabel", 20, False),
+    ]
+    assert [line["standing"] for line in lines] == [1, 19]
+    assert len(desk.history()) == 8
+    assert desk.history(1)[0]["first"] == 3
+
+
+def test_a_row_asks_for_more_opinions(desk: Desk) -> None:
+    desk.decide("label", [0], "drop", author="ada")
+    assert len(desk.ledger.current()) == N - 1
+    desk.ask("label", [0, 1], 2, author="bob")
+    item = desk.item("label", 0)
+    assert (item.needed, item.state) == (2, "open")
+    assert [one.says for one in item.comments] == ["ask"]
+    assert desk.item("label", 2).needed == 1
+    assert len(desk.ledger.current()) == N, "one opinion does not decide any more"
+    assert desk.next("label", author="ada") == 1
+    assert desk.next("label", author="bob") == 0
+    desk.decide("label", [0], "keep", author="bob")
+    assert desk.item("label", 0).state == "disputed"
+    desk.decide("label", [0], "drop", author="cleo")
+    assert (desk.item("label", 0).state, len(desk.ledger.current())) == ("decided", N - 1)
+    desk.decide("label", [1], "drop", author="ada")
+    desk.undo("ada")
+    desk.undo("bob")  # his opinion
+    assert desk.undo("bob") is not None  # his question
+    assert desk.item("label", 1).needed == 1
+    desk.redo("bob")
+    assert desk.item("label", 1).needed == 2
+    assert desk.decisions()["says"].to_pylist().count("ask") == 2
+    other = Desk.open(desk.ledger.workspace)
+    assert (other.item("label", 1).needed, other.item("label", 0).state) == (2, desk.item("label", 0).state)
+    with pytest.raises(DrossError, match="0 opinions cannot be asked for"):
+        desk.ask("label", [0], 0)
+
+
+def test_whoever_asks_does_not_overtake(desk: Desk) -> None:
+    seen = desk.item("label", 4).seen
+    desk.ask("label", [4], 3, author="bob")
+    desk.decide("label", [4], "drop", author="bob")
+    desk.decide("label", [4], "keep", author="ada", seen=seen)  # an opinion among several overwrites nothing
+    assert {one.author for one in desk.item("label", 4).opinions} == {"ada", "bob"}
+
+
+def test_nobody_is_overtaken_by_way_of_another_issue(desk: Desk) -> None:
+    seen = desk.item("duplicate", 3).seen
+    desk.decide("label", [3], "relabel", "dog", author="ada")
+    with pytest.raises(Overtaken, match="ada decided on this row meanwhile"):
+        desk.decide("duplicate", [3], "drop", author="bob", seen=seen)
+    with pytest.raises(Overtaken, match="ada decided on 1 of these rows"):
+        desk.decide("outlier", [3, 5], "relabel", "cat", author="bob", seen=seen)
+    desk.decide("duplicate", [3], "keep", author="bob", seen=seen)  # both hold: it is no copy, and its label is wrong
+    item = desk.item("duplicate", 3)
+    assert [(one.issue, [o.says for o in one.opinions]) for one in item.elsewhere] == [("label", ["relabel"])]
+    desk.decide("duplicate", [3], "drop", author="bob", seen=item.seen)
+    assert len(desk.ledger.current()) == N - 1
+
+
+def test_a_run_is_taken_back(desk: Desk) -> None:
+    before = desk.ledger.current().fingerprint()
+    desk.decide("label", [0, 1], "drop", author="ada")
+    desk.decide("duplicate", [3], "accept", author="bob")
+    desk.take_back(author="cleo")
+    assert desk.ledger.current().fingerprint() == before
+    assert [one.decided for one in desk.headings()] == [0, 0, 0]
+    assert desk.history(1)[0]["author"] == "cleo"
+    assert desk.history(1)[0]["undoes"]
+
+
+def test_a_checked_sample_corrects_the_calibration(desk: Desk) -> None:
+    before = desk.calibration("label", 20, seed=1)
+    assert (before.checked, before.flagged) == (0, 20)
+    for row in desk.sample("label", 20, seed=1).rows:
+        desk.decide("label", [row], "keep", author="ada")
+    after = desk.calibration("label", 20, seed=1)
+    assert after.checked > 5
+    assert after.promised == before.promised
+    assert after.precision[2] < before.precision[0], "all were false alarms"
+    assert after.to_flag < before.to_flag
+    assert overviews.kinds(desk)[0].checked == ""
+    for row in desk.sample("label").rows[:5]:
+        desk.decide("label", [row], "keep", author="ada")
+    assert overviews.kinds(desk)[0].checked.startswith("0 % by hand")
+
+
+def test_what_was_decided_before_teaches_from_the_start(tmp_path: Path) -> None:
+    made = blobs(400, flipped=0.15, seed=3)
+    dross.audit(made.data, only=["confident-learning", "neighbour-credibility"], workspace=tmp_path / "w")
+    desk = Desk.open(tmp_path / "w")
+    plain = desk.queue("label").chances.copy()
+    rows = [int(row) for row in desk.queue("label").rows[np.argsort(-plain)[:12]]]
+    for row in rows:
+        desk.decide("label", [row], "keep", author="ada")
+    desk.teacher.wait()
+    desk.rescore("label")
+    taught = desk.queue("label").chances
+    desk.close()
+    again = Desk.open(tmp_path / "w")
+    assert (again.queue("label").chances == taught).all()
+    assert not (taught == plain).all()
+    again.close()
+
+
+def test_a_lesson_that_fails_is_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no lesson today")
+
+    desk.queue("label").with_chances = broken  # type: ignore[method-assign, assignment]
+    desk.decide("label", list(range(12)), "keep", author="ada")
+    with pytest.raises(ValueError, match="no lesson today"):
+        desk.teacher.wait()
+    desk.teacher.close()
+    assert "could not be scored again" in caplog.text
+    assert desk.heading("label").decided == 12
 
 
 def test_an_item_of_a_row_that_has_several_labels(tmp_path: Path) -> None:

@@ -209,6 +209,20 @@ def test_a_sample_goes_on_in_the_order_of_drawing(client: Browser, desk: Desk) -
     assert main_of(page)["data-next"] == f"/item/label/{rows[2]}?sample=10&seed=3"
 
 
+def test_a_sample_that_was_checked_corrects_the_calibration(client: Browser, desk: Desk) -> None:
+    assert "corrected" not in client.get("/sample/label").text
+    for row in desk.sample("label").rows:
+        desk.decide("label", [row], "keep", author="ada")
+    words = f"{desk.calibration('label').checked} checked findings of this sample"
+    assert words in client.get("/sample/label").text
+
+
+def test_other_findings_of_a_row_are_linked(client: Browser, desk: Desk) -> None:
+    row = int(desk.queue("outlier").rows[np.argmax(desk.queue("outlier").table["score"].to_numpy())])
+    found = Page(client.get(f"/item/label/{row}").text)
+    assert f"/item/outlier/{row}" in [one.get("href") for one in found.all("a")]
+
+
 def test_taking_back_a_run_opens_its_findings_again(client: Browser, desk: Desk) -> None:
     desk.decide("label", [desk.next("label")], "accept", author="ada")
     assert "relabelled row" in client.get("/history").text

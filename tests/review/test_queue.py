@@ -16,6 +16,7 @@ from dross.core.errors import DrossError
 from dross.core.results import Issue
 from dross.core.roles import Role
 from dross.review.queue import KEPT, Filter, Queue, State, chances_of, importance
+from dross.review.teach import Evidence, rescore
 
 LABELS = ("cat", "dog", "owl")
 SPLITS = ("train", "test", None)
@@ -40,7 +41,7 @@ def made(n: int = 60, m: int = 40, seed: int = 0) -> tuple[Dataset, pa.Table]:
         {
             "row": rows,
             "id": [f"Key-{row:03d}" for row in rows],
-            "score": rng.random(m).astype(np.float32),
+            "score": np.round(rng.random(m), 2).astype(np.float32),
             "flagged": rng.random(m) < 0.5,
             "suggestion": pa.array([LABELS[i] if i < 3 else None for i in rng.integers(0, 4, m)], pa.string()),
             "expected_precision": pa.array(precision, mask=rng.random(m) < 0.3),
@@ -76,7 +77,7 @@ def expected(queue: Queue, chosen: Filter) -> list[int]:
     own = [
         i for i, finding in enumerate(listed) if passes(queue.data, finding, queue.chances[i], queue.states[i], chosen)
     ]
-    return sorted(own, key=lambda i: (-queue.chances[i] * queue.importance[i], i))
+    return sorted(own, key=lambda i: (-queue.chances[i] * queue.importance[i], -listed[i]["score"], i))
 
 
 asked = {
@@ -327,3 +328,24 @@ def test_chances_are_what_the_audit_expects_else_half_the_score() -> None:
         known = finding["expected_precision"]
         expected = finding["score"] / 2 if known is None else known
         assert chance == pytest.approx(min(expected, 0.999)), "no finding is certain"
+
+
+def test_among_equal_chances_the_higher_score_comes_first() -> None:
+    n = 200
+    rng = np.random.default_rng(4)
+    data = Dataset(pa.table({"x": [str(i) for i in range(n)]}), {Role.TEXT: ["x"]})
+    score = rng.permutation(np.linspace(0, 1, n)).astype(np.float32)
+    steps = np.where(score > 0.5, 1.0, np.where(score > 0.2, 0.6, 0.1)).astype(np.float32)
+    table = pa.table(
+        {
+            "row": np.arange(n), "id": [str(i) for i in range(n)], "score": score, "flagged": score > 0.5,
+            "suggestion": pa.nulls(n, pa.string()), "expected_precision": steps, "issue": ["label"] * n,
+        }
+    )  # fmt: skip
+    queue = Queue(data, Issue.LABEL, table)
+    assert queue.order(Filter()).tolist() == np.argsort(-score, kind="stable").tolist()
+    evidence = Evidence.of_table(table)
+    decided = np.arange(0, n, 9)
+    chances = rescore(evidence, decided, score[decided] > 0.7)
+    queue.with_chances(chances.p)
+    assert queue.order(Filter()).tolist() == chances.order().tolist(), "the order that was measured is the page's"

@@ -21,6 +21,7 @@ from dross.ledger.chain import Chain, fresh, known, load_again, outdated
 from dross.ledger.decisions import Decision
 from dross.ledger.edits import Edit, active_edits, insert, last, newest_first, person
 from dross.ledger.export import Exported, export
+from dross.ledger.history import steps
 from dross.ledger.opinions import Book, Reading, read
 from dross.ledger.plan import Plan, plan
 from dross.ledger.policy import CAREFUL, Policy
@@ -201,10 +202,8 @@ class Ledger:
         action
             ``drop``; ``relabel``, ``set`` or ``reweight`` with a new value; ``keep``: the row (or, with ``field``, its
             value) stays as it was loaded.
-        field
-            The column; the label's for ``relabel`` by default.
-        after
-            The new value.
+        field, after
+            The column, the label's for ``relabel`` by default, and the new value.
         issue, method
             The finding it is about and the method that made it.
         reason, author
@@ -254,6 +253,11 @@ class Ledger:
     def log(self, *, row: str | None = None, run: str | None = None) -> Iterator[Edit]:
         """Who changed what, when and why, newest first; of one row (by its id) or one run, if asked."""
         return newest_first(self._store, row=row, run=run)
+
+    def steps(self, most: int = 200) -> list[dict[str, Any]]:
+        """The newest batches of edits, one line each, newest first; see :func:`dross.ledger.history.steps`."""
+        with self._store.reading() as connection:
+            return steps(connection, most)
 
     # ---- opinions ---------------------------------------------------------------------------------------------------
 
@@ -353,11 +357,8 @@ class Ledger:
         """The chain that the run's edits belong to, starting with the data as it is now where there is none yet."""
         with self._store.reading() as connection:
             chain = known(connection, run, tables, self._read)
-            if (
-                chain
-                and chain.version
-                and (data is not None or not outdated(self._store, connection, chain.version, run))
-            ):
+            kept = chain.version if chain else None
+            if chain and kept and (data is not None or not outdated(self._store, connection, kept, run)):
                 return chain
         return fresh(self._store, run, data)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from dross.core.errors import DrossError, nearest
 from dross.core.roles import Role
 from dross.ledger.decisions import Decision, checked
 from dross.ledger.edits import ACTIONS, Draft, insert, insert_reversals, last, signed
+from dross.ledger.history import stacks
 from dross.ledger.plan import cells
 from dross.ledger.state import EDITS, active, to_json
 
@@ -23,6 +24,10 @@ Rows = npt.NDArray[np.int64]
 LABELLED = frozenset({"label", "conflict", "annotator"})
 """The issues that are about the row's label: to keep there is to keep the label."""
 SAYS = ("keep", "relabel", "set", "drop", "unsure")
+CHANGES = frozenset({"relabel", "set", "drop"})
+ASK, COMMENT = "ask", "comment"
+MOST_ASKED = 99
+"""Opinions that one row can ask for, at the most."""
 _FIELDS = "id, batch, position, issue, author, action, field, after, reason, time, reverses"
 
 
@@ -40,7 +45,8 @@ class Opinion:
         The kind of defect it is about, who says it, and when (UTC, ISO 8601).
     says
         ``keep``: there is no defect; ``relabel``, ``set``: the column ``field`` should hold ``value``; ``drop``: the
-        row should go; ``unsure``; or ``comment``: nothing but what the comment says.
+        row should go; ``unsure``; or what is no vote: ``comment``, nothing but what the comment says, and ``ask``: the
+        row needs ``value`` opinions before it is decided.
     field, value
         The column and its new value.
     comment
@@ -59,6 +65,11 @@ class Opinion:
     time: str
 
     @property
+    def votes(self) -> bool:
+        """Whether it is an opinion on the finding, and not a comment or a question to others."""
+        return self.says not in {ASK, COMMENT}
+
+    @property
     def verdict(self) -> tuple[str, str | None, str]:
         """What two people have to share to agree: what to do, in which column, and the value as JSON."""
         return self.says, self.field, to_json(self.value)
@@ -68,11 +79,20 @@ class Overtaken(DrossError):
     """Somebody else has decided on some of the rows since they were shown."""
 
 
-def agreed(opinions: Sequence[Opinion], needed: int) -> Opinion | None:
+def asked_for(said: Sequence[Opinion], needed: int) -> int:
+    """How many opinions decide on a row: what was asked for last, else what is needed everywhere.
+
+    >>> asked_for([Opinion(1, 1, 0, "label", "ada", "ask", None, 3, "", "")], 1), asked_for([], 2)
+    (3, 2)
+    """
+    return next((int(one.value) for one in reversed(said) if one.says == ASK), needed)
+
+
+def agreed(said: Sequence[Opinion], needed: int) -> Opinion | None:
     """The opinion that holds among the latest ones of each person, oldest first; None while none does.
 
     Of one that is needed the newest holds; of several, what more than half of all people say, once as many as are
-    needed have said something.
+    needed have said something. A row can ask for another number (:func:`asked_for`); comments have no say.
 
     >>> def says(author, what): return Opinion(0, 0, 0, "label", author, what, None, None, "", "")
     >>> agreed([says("ada", "drop"), says("bob", "keep")], 1).says
@@ -80,6 +100,7 @@ def agreed(opinions: Sequence[Opinion], needed: int) -> Opinion | None:
     >>> agreed([says("ada", "drop"), says("bob", "keep")], 2) is None
     True
     """
+    opinions, needed = [one for one in said if one.votes], asked_for(said, needed)
     if not opinions:
         return None
     if needed == 1:
@@ -105,7 +126,7 @@ class Reading:
     rows
         The rows that were looked at, ascending: those on which something was said or taken back.
     newest
-        The number of the newest edit of the base; read on from there.
+        The number of the newest edit; read on from there.
     """
 
     opinions: list[Opinion]
@@ -115,23 +136,30 @@ class Reading:
 
 def read(connection: sqlite3.Connection, base: int, *, since: int = 0) -> Reading:
     """What stands on the rows about which something was said after edit ``since``."""
-    newest = last(connection, base)
+    newest = last(connection)
     if newest <= since:
         return Reading([], np.empty(0, np.int64), newest)
-    rows = connection.execute(
-        f"SELECT {_FIELDS} FROM edits WHERE base = ? AND action IN ('opinion', 'comment') AND (? = 0 OR row_id IN "
-        "(SELECT row_id FROM edits WHERE base = ? AND action IN ('opinion', 'comment') AND id > ?)) ORDER BY id",
-        (base, since, base, since),
-    ).fetchall()
+    remarks = "action IN ('opinion', 'comment')"
+    if since:  # few rows among many: by the index of rows, which SQLite would not choose
+        rows = connection.execute(
+            f"SELECT {_FIELDS} FROM edits INDEXED BY edits_of_row WHERE base = ? AND {remarks} AND row_id IN "
+            f"(SELECT row_id FROM edits WHERE base = ? AND {remarks} AND id > ?) ORDER BY id",
+            (base, base, since),
+        ).fetchall()
+    else:
+        every = f"SELECT {_FIELDS} FROM edits WHERE base = ? AND {remarks} ORDER BY id"
+        rows = connection.execute(every, (base,)).fetchall()
     return Reading(_standing(rows), np.unique(np.array([row[2] for row in rows], np.int64)), newest)
 
 
-def of_rows(connection: sqlite3.Connection, base: int, issue: str, ids: Sequence[int]) -> dict[int, list[Opinion]]:
-    """The latest standing opinion of each person on one issue at the rows of some ids, oldest first, by position."""
+def of_rows(
+    connection: sqlite3.Connection, base: int, issue: str | None, ids: Sequence[int]
+) -> dict[int, list[Opinion]]:
+    """What stands about one issue, or all, at the rows of some ids, of each person the latest, oldest first, by row."""
     found = connection.execute(
-        f"SELECT {_FIELDS} FROM edits WHERE base = ? AND action = 'opinion' AND issue = ? "
-        "AND row_id IN (SELECT value FROM json_each(?)) ORDER BY id",
-        (base, issue, json.dumps(list(ids))),
+        f"SELECT {_FIELDS} FROM edits INDEXED BY edits_of_row WHERE base = ? AND action IN ('opinion', 'comment') "
+        "AND (? IS NULL OR issue = ?) AND row_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (base, issue, issue, json.dumps(list(ids))),
     ).fetchall()
     by_row: dict[int, list[Opinion]] = {}
     for one in _standing(found):
@@ -148,11 +176,9 @@ def _standing(rows: Sequence[tuple[Any, ...]]) -> list[Opinion]:
             continue
         number, batch, position, issue, author, action, field, after, reason, time, _ = row
         said = json.loads(after) if after else {}
-        comment = action == "comment"
-        one = Opinion(
-            number, batch, position, issue, author, "comment" if comment else said["says"], field,
-            said.get("value"), reason, time,
-        )  # fmt: skip
+        comment = action == COMMENT
+        says = said.get("says", COMMENT)
+        one = Opinion(number, batch, position, issue, author, says, field, said.get("value"), reason, time)
         latest[position, issue, author, comment, number if comment else 0] = one
     return sorted(latest.values(), key=lambda one: one.edit)
 
@@ -191,11 +217,11 @@ class Book:
         if says not in SAYS:
             raise DrossError(f"no opinion is called {says!r}", fix=nearest(says, list(SAYS)))
         known = of_rows(self.connection, self.base, issue, self._ids(rows))
-        if seen is not None and self.needed == 1:
-            self._refuse_overtaken(known, seen, author)
         field, texts = self._checked(says, field, values, issue)
+        if seen is not None:
+            self._refuse_overtaken(rows, issue, says, field, seen, author)
         batch = batch or last(self.connection) + 1
-        mine = [one.edit for own in known.values() for one in own if one.author == author]
+        mine = [one.edit for own in known.values() for one in own if one.votes and one.author == author]
         insert_reversals(self.connection, mine, author, "said anew", batch)
         after = [
             json.dumps({"says": says} | ({"value": json.loads(t)} if t else {}), ensure_ascii=False) for t in texts
@@ -210,7 +236,18 @@ class Book:
             raise DrossError("the comment is empty", fix="write what is to be said")
         batch = last(self.connection) + 1
         nothing = [None] * len(rows)
-        self._insert("comment", rows, nothing, field=None, issue=issue, author=author, reason=comment, batch=batch)
+        self._insert(COMMENT, rows, nothing, field=None, issue=issue, author=author, reason=comment, batch=batch)
+        return batch
+
+    def ask(self, rows: Rows, opinions: int, *, issue: str, author: str) -> int:
+        """Ask for so many opinions on some rows and do what follows; returns the batch's number."""
+        if not 1 <= opinions <= MOST_ASKED:
+            raise DrossError(f"{opinions} opinions cannot be asked for", fix=f"ask for 1 to {MOST_ASKED}")
+        batch = last(self.connection) + 1
+        after = [json.dumps({"says": ASK, "value": opinions})] * len(rows)
+        reason = f"asked for {opinions} opinion{'s' if opinions > 1 else ''}"
+        self._insert(COMMENT, rows, after, field=None, issue=issue, author=author, reason=reason, batch=batch)
+        self._settle(rows, issue, author, batch)
         return batch
 
     def step(self, author: str, *, again: bool = False) -> tuple[int, str, Rows] | None:
@@ -239,13 +276,31 @@ class Book:
         ids: list[int] = signed(self.data.row_ids[rows]).tolist()
         return ids
 
-    def _refuse_overtaken(self, known: Mapping[int, Sequence[Opinion]], seen: int, author: str) -> None:
-        others = [one for own in known.values() for one in own if one.edit > seen and one.author != author]
+    def _refuse_overtaken(self, rows: Rows, issue: str, says: str, field: str | None, seen: int, author: str) -> None:
+        """Refuse to go against what somebody else has said since the person looked.
+
+        That is any opinion on the same issue, where the newest one alone decides; and what changes the same cell, or
+        drops a row, on behalf of another issue.
+        """
+        every = of_rows(self.connection, self.base, None, self._ids(rows))
+        others = []
+        for own in every.values():
+            several = asked_for([one for one in own if one.issue == issue], self.needed) > 1
+            for one in own:
+                if not one.votes or one.edit <= seen or one.author == author:
+                    continue
+                if one.issue == issue:
+                    clash = not several
+                else:
+                    both = {one.says, says} <= CHANGES
+                    clash = both and (one.field == field or "drop" in (one.says, says))
+                if clash:
+                    others.append(one)
         if others:
             names = ", ".join(sorted({one.author for one in others}))
             count = len({one.row for one in others})
             raise Overtaken(
-                f"{names} decided on {'this row' if len(known) == 1 == count else f'{count} of these rows'} meanwhile",
+                f"{names} decided on {'this row' if len(rows) == 1 else f'{count} of these rows'} meanwhile",
                 where=f"row {others[0].row}" if count == 1 else None,
                 fix="look again, then decide",
             )
@@ -297,7 +352,7 @@ class Book:
         known = of_rows(self.connection, self.base, issue, self._ids(rows))
         standing = self._effects(rows, issue)
         gone: list[int] = []
-        new: dict[tuple[str, str | None, str | None], list[int]] = {}
+        new: dict[tuple[str, str | None, str | None, int], list[int]] = {}
         for row in dict.fromkeys(rows.tolist()):
             holds = agreed(known.get(row, []), self.needed)
             wanted = None if holds is None else (holds.says, holds.field, _after(holds))
@@ -306,11 +361,11 @@ class Book:
                 continue
             gone += [effect[0] for effect in have]
             if wanted is not None:
-                new.setdefault(wanted, []).append(row)
+                new.setdefault((*wanted, asked_for(known.get(row, []), self.needed)), []).append(row)
         insert_reversals(self.connection, gone, author, "decided anew", batch)
-        reason = "decided by a person" if self.needed == 1 else f"decided by a majority of at least {self.needed}"
-        for (action, field, after), own in new.items():
+        for (action, field, after, needed), own in new.items():
             at = np.array(own, np.int64)
+            reason = "decided by a person" if needed == 1 else f"decided by a majority of at least {needed}"
             self._insert(
                 action, at, [after] * len(own), field=field, issue=issue, author=author, reason=reason, batch=batch
             )
@@ -331,37 +386,5 @@ class Book:
         return out
 
 
-def _value(text: str | None) -> dict[str, Any]:
-    return {} if text is None else {"value": json.loads(text)}
-
-
 def _after(one: Opinion) -> str | None:
     return to_json(one.value) if one.says in {"relabel", "set"} else None
-
-
-# ---- undo and redo --------------------------------------------------------------------------------------------------
-
-
-def stacks(connection: sqlite3.Connection, base: int, author: str) -> tuple[list[int], list[int]]:
-    """The batches that a person can undo and those that can be redone, the next one last."""
-    found = connection.execute(
-        "SELECT e.batch, b.batch, b.reverses FROM edits e LEFT JOIN edits b ON b.id = e.reverses "
-        "WHERE e.base = ? AND e.author = ? AND e.action IN ('opinion', 'comment') ORDER BY e.id",
-        (base, author),
-    )
-    batches: dict[int, list[tuple[int | None, int | None]]] = {}
-    for batch, reversed_batch, reversed_again in found:
-        batches.setdefault(batch, []).append((reversed_batch, reversed_again))
-    undo: list[int] = []
-    redo: list[int] = []
-    for batch, edits in batches.items():
-        if any(target is None for target, _ in edits):  # something new was said
-            undo.append(batch)
-            redo.clear()
-        elif undo and edits[0][0] == undo[-1]:
-            undo.pop()
-            redo.append(batch)
-        elif redo and edits[0][0] == redo[-1]:
-            redo.pop()
-            undo.append(batch)
-    return undo, redo

@@ -86,7 +86,9 @@ class Store:
         transaction is synced to the log.
         """
         with self._explained():
-            return sqlite3.connect(self.database, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(self.database, isolation_level=None, check_same_thread=False)
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # it opens the files only when it reads
+            return connection
 
     @contextmanager
     def _transaction(self, patience: float) -> Iterator[sqlite3.Connection]:

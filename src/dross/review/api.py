@@ -52,6 +52,14 @@ def _reading(api: APIRouter, desk: Desk) -> None:
         desk.refresh()
         return listed(desk, known(desk, issue), asked.filter(), asked.start, asked.size)
 
+    @api.get("/api/rows/{issue}")
+    def rows_of(issue: str, asked: Annotated[s.Asked, Query()]) -> s.Rowed:
+        """The rows of all findings that pass a filter, the most valuable first: what one decision can be about."""
+        desk.refresh()
+        queue, chosen = desk.queue(known(desk, issue)), asked.filter()
+        at = queue.page(chosen, 0, s.MOST_ROWS)
+        return s.Rowed(rows=queue.rows[at].tolist(), total=queue.count(chosen))
+
     @api.get("/api/next/{issue}")
     def next_row(request: Request, issue: str, asked: Annotated[s.AskedNext, Query()]) -> s.Next:
         """The row to look at next."""
@@ -86,6 +94,14 @@ def _figures(api: APIRouter, desk: Desk) -> None:
         desk.refresh()
         return s.Sampled.of(desk.sample(known(desk, issue), size, seed))
 
+    @api.get("/api/calibration/{issue}")
+    def calibration(
+        issue: str, size: Annotated[int, Query(ge=1, le=5000)] = 100, seed: Annotated[int, Query(ge=0, lt=2**32)] = 0
+    ) -> s.Corrected:
+        """What to expect of the findings, corrected by what was decided on a sample."""
+        desk.refresh()
+        return s.Corrected.of(desk.calibration(known(desk, issue), size, seed))
+
     @api.get("/api/map")
     def points() -> s.Points | None:
         """A sample of the rows laid out so that like rows are near each other; null where there is no embedding."""
@@ -114,7 +130,7 @@ def _writing(api: APIRouter, desk: Desk) -> None:
     def done(one: Any) -> s.Done:
         return s.Done(**asdict(one), counts=desk.heading(one.issue) if one.issue in desk.issues else None)
 
-    def chosen(one: s.What | s.Comment) -> list[int]:
+    def chosen(one: s.What | s.Comment | s.Ask) -> list[int]:
         known(desk, one.issue)
         return [there(desk, row) for row in one.rows]
 
@@ -139,6 +155,19 @@ def _writing(api: APIRouter, desk: Desk) -> None:
     def comment(request: Request, one: s.Comment) -> s.Done:
         """Comment on findings; decides nothing."""
         return done(desk.comment(one.issue, chosen(one), one.text, author=person(request)))
+
+    @api.post("/api/asks")
+    def ask(request: Request, one: s.Ask) -> s.Done:
+        """Ask for several opinions on findings: they are open until as many people have given theirs."""
+        return done(desk.ask(one.issue, chosen(one), one.opinions, author=person(request)))
+
+    @api.post("/api/runs/{run}/undo")
+    def take_back(request: Request, run: str) -> s.Summary:
+        """Take back all that was done on the findings of a run, by its exact inverse."""
+        desk.take_back(run, author=person(request))
+        return s.Summary(
+            run=desk.run, rows=len(desk.data), person=person(request), needed=desk.needed, issues=desk.headings()
+        )
 
     @api.post("/api/undo")
     def undo(request: Request) -> s.Done | None:

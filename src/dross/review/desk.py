@@ -15,23 +15,28 @@ import pyarrow as pa
 from dross.core.dataset import Dataset
 from dross.core.errors import DrossError, nearest
 from dross.core.results import Issue
-from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.ledger import Ledger
 from dross.ledger.edits import person
 from dross.report.plots import MapPoints, map_points
+from dross.report.stored import newest_proof
 from dross.review import figures
 from dross.review.answers import Decided, Heading, Preview
 from dross.review.clusters import Clusters, describe
+from dross.review.correct import FDR, Calibration, corrected
 from dross.review.figures import Agreement, Checked, sure
-from dross.review.item import NOTHING, Item, Items, accepting, label_value, no_finding
+from dross.review.item import Item, Items, no_finding
+from dross.review.kin import Kin
 from dross.review.lessons import Teacher
 from dross.review.queue import Filter, Queue, State
+from dross.review.sampling import Sample
 from dross.review.standing import Standing, votes
+from dross.review.steps import steps_of
 
 Rows = npt.NDArray[np.int64]
-ACCEPT = "accept"
 EXAMPLES = 5
+KEPT = 16
+"""Samples that are kept in memory."""
 
 
 class Desk:
@@ -77,6 +82,7 @@ class Desk:
         self.signals = Signals(self.data, ledger.workspace / "signals")
         self._tables = {str(i): ledger.table(self.run, str(i)) for i in Issue if self._found(str(i))}
         self._queues: dict[str, Queue] = {}
+        self._samples: dict[tuple[str, int, int], Sample] = {}
         self.said = Standing(ledger, self.chain, self.positions, needed)
         self._lock = threading.RLock()
         self.refresh()
@@ -113,6 +119,8 @@ class Desk:
                 queue = self._queues[issue] = Queue(self.data, Issue(issue), self._tables[issue])
                 rows = list(self.said.about(issue))
                 queue.set_state(rows, [self.said.state(issue, row) for row in rows])
+                if self.teacher.due(issue, len(rows)):  # what was decided in an earlier session teaches this one
+                    self.teacher.now(queue, *self.lessons(issue), len(rows))
             return self._queues[issue]
 
     def heading(self, issue: str) -> Heading:
@@ -134,7 +142,7 @@ class Desk:
         """
         queue, chosen = self.queue(issue), chosen or Filter()
         at = None if after is None else queue.index_of(after)
-        mine = self.said.by(issue, author) if self.needed > 1 and chosen.state == "open" else frozenset()
+        mine = self.said.by(issue, author) if self.said.asks(issue) and chosen.state == "open" else frozenset()
         first: int | None = None
         while (at := queue.next_open(chosen, at)) is not None:
             row = int(queue.rows[at])
@@ -160,6 +168,7 @@ class Desk:
         there = at < len(queue) and int(queue.rows[at]) == row
         with self._lock:
             said, state, seen = self.said.of(issue, row), self.said.state(issue, row), self.said.newest
+            needed = self.said.wanted(issue, row)
         return self.items.make(
             Issue(issue),
             self._tables[issue].slice(at, 1).to_pylist()[0] if there else no_finding(issue, row, self.data.key(row)),
@@ -167,7 +176,15 @@ class Desk:
             state=state.name.lower(),
             opinions=said,
             seen=seen,
+            needed=needed,
+            elsewhere=self.kin.findings(row, but=issue, said=lambda other: self.said.of(other, row)),
+            twins=self.kin.twins(row),
         )
+
+    @cached_property
+    def kin(self) -> Kin:
+        """The other findings of rows, and their twins."""
+        return Kin(self.data, self._tables, self.items.evidence.contents)
 
     def _rows(self, rows: Sequence[int]) -> Rows:
         """The rows, each once; an error for one that is not there."""
@@ -220,7 +237,7 @@ class Desk:
         if says == "set" and field not in self.items.evidence.contents.texts:
             known = self.items.evidence.contents.texts
             raise DrossError(f"there is no text column {field!r}", fix=f"choose one of: {', '.join(known) or 'none'}")
-        steps = self._steps(issue, chosen, says, value)
+        steps = steps_of(queue, self.data, chosen, says, value)
         if not steps:
             raise DrossError("nothing is suggested here", fix="keep the row, drop it, or pick a label")
         who = author or person()
@@ -246,48 +263,21 @@ class Desk:
         self.refresh()
         return Decided(batch, issue, chosen.tolist())
 
-    def _steps(self, issue: str, rows: Rows, says: str, value: Any) -> list[tuple[str, Rows, list[Any]]]:
-        """The opinions that a decision amounts to: what to do, with which rows, and the new value of each."""
-        self._check_value(says, value)
-        if says != ACCEPT:
-            if says == "relabel":
-                several = isinstance(value, list | tuple)
-                value = [str(v) for v in value] if several else label_value(self.data, str(value))
-            return [(says, rows, [value] * len(rows))]
-        queue, table = self.queue(issue), self._tables[issue]
-        at = np.minimum(np.searchsorted(queue.rows, rows), len(queue) - 1)
-        found = queue.rows[at] == rows
-        suggested = table.column("suggestion").take(pa.array(at, mask=~found)).to_pylist()
-        kinds = [
-            accepting(queue.issue, {"suggestion": one, "method": None if there else NOTHING}, self.data)
-            for one, there in zip(suggested, found.tolist(), strict=True)
-        ]
-        steps = []
-        for verb in ("relabel", "drop"):
-            own = [i for i, kind in enumerate(kinds) if kind == verb]
-            if own:
-                values = [label_value(self.data, suggested[i]) if verb == "relabel" else None for i in own]
-                steps.append((verb, rows[own], values))
-        return steps
-
-    def _check_value(self, says: str, value: Any) -> None:
-        """Raise where a decision lacks its new value, or it cannot be one."""
-        if says == "relabel":
-            several = self.data.has(Role.LABELS)
-            if value is None or isinstance(value, list | tuple) is not several or value == "":
-                fix = "give a list of labels as value" if several else "give one label as value"
-                raise DrossError("which label should it be?", fix=fix)
-        if says == "set" and not isinstance(value, str):
-            raise DrossError(
-                "set puts another text in place of one", fix="give a text as value, and its column as field"
-            )
+    def ask(self, issue: str, rows: Sequence[int], opinions: int = 2, *, author: str | None = None) -> Decided:
+        """Ask for so many opinions on some findings: they are open until as many people have given theirs."""
+        self.queue(issue)
+        chosen = self._rows(rows)
+        with self._lock, self.ledger.book(self.chain, self.run, self.needed) as book:
+            batch = book.ask(self.positions[chosen], opinions, issue=issue, author=author or person())
+        self.refresh()
+        return Decided(batch, issue, chosen.tolist())
 
     def preview(self, issue: str, rows: Sequence[int], says: str, value: Any = None) -> Preview:
         """What :meth:`decide` would do; writes nothing."""
         chosen = self._rows(rows)
         changes: dict[str, int] = {}
         done = 0
-        for verb, own, values in self._steps(issue, chosen, says, value):
+        for verb, own, values in steps_of(self.queue(issue), self.data, chosen, says, value):
             done += len(own)
             for one in values:
                 words = f"{verb} to {one}" if verb == "relabel" else verb
@@ -313,6 +303,11 @@ class Desk:
         batch, issue, positions = done
         where = np.flatnonzero(np.isin(self.positions, positions))
         return Decided(batch, issue, where.tolist())
+
+    def take_back(self, run: str | None = None, *, author: str | None = None) -> None:
+        """Take back all that was done on the findings of a run, this one by default, by its exact inverse."""
+        self.ledger.undo(run=run or self.run, reason="all of a run taken back", author=author)
+        self.refresh()
 
     def refresh(self) -> int:
         """Take in what has been said since, by whomever; returns the number of the newest edit."""
@@ -345,7 +340,7 @@ class Desk:
 
     def rescore(self, issue: str) -> None:
         """Score a queue again with all that was decided on it; :meth:`decide` does so by itself, batch by batch."""
-        self.teacher.now(self.queue(issue), *self.lessons(issue))
+        self.teacher.now(self.queue(issue), *self.lessons(issue), len(self.said.about(issue)))
 
     def agreement(self, issue: str) -> Agreement:
         """How far people agree about one kind of issue."""
@@ -354,8 +349,17 @@ class Desk:
     def sample(self, issue: str, size: int = 100, seed: int = 0) -> Checked:
         """A stratified random sample of rows to check by hand, and what the answers say of precision and recall."""
         self.queue(issue)
-        drawn = figures.sample_of(self.data, self._tables[issue], size, seed)
-        return figures.check(drawn, self.said.about(issue), self.needed, self.summary["issues"][issue])
+        key = (issue, size, seed)
+        if key not in self._samples:
+            if len(self._samples) >= KEPT:
+                self._samples.clear()
+            self._samples[key] = figures.sample_of(self.data, self._tables[issue], size, seed)
+        return figures.check(self._samples[key], self.said.about(issue), self.needed, self.summary["issues"][issue])
+
+    def calibration(self, issue: str, size: int = 100, seed: int = 0) -> Calibration:
+        """The audit's calibration of an issue, corrected by what was decided on the rows of :meth:`sample`."""
+        table = self.queue(issue).table
+        return corrected(table, self.sample(issue, size, seed).done, float(self.summary.get("fdr") or FDR))
 
     def decisions(self, issue: str | None = None) -> pa.Table:
         """All that people said, one line for each opinion; of one kind of issue, if asked."""
@@ -363,8 +367,12 @@ class Desk:
         return figures.decisions(self.data, said, self.needed)
 
     def history(self, most: int = 200) -> list[dict[str, Any]]:
-        """The newest changes of the workspace, one line for each batch."""
-        return figures.history(self.ledger, most)
+        """The newest changes of the workspace, one line for each batch; see :meth:`Ledger.steps`."""
+        return self.ledger.steps(most)
+
+    def proof(self) -> dict[str, Any] | None:
+        """The latest proof on this data, as ``dross prove --json`` prints it; None where there is none."""
+        return newest_proof(self.ledger, str(self.summary["fingerprint"]))
 
     def map(self) -> MapPoints | None:
         """A sample of the rows laid out in two dimensions; None where no embedding was measured."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import pyarrow as pa
 
 from dross.calibrate.assessment import Estimate
 from dross.core.dataset import Dataset
-from dross.ledger import Ledger
 from dross.ledger.opinions import Opinion, agreed
 from dross.ledger.state import to_json
 from dross.review.agreement import alpha_interval, gather, pairwise
@@ -99,7 +97,7 @@ def check(sample: Sample, said: Said, needed: int, promised: Mapping[str, Any]) 
     """
     done: dict[int, bool] = {}
     for row in sample.rows.tolist():
-        holds = agreed([one for one in said.get(row, ()) if one.says != "comment"], needed)
+        holds = agreed(said.get(row, ()), needed)
         if holds is None:
             break
         done[row] = holds.says != "keep"
@@ -131,29 +129,6 @@ def sample_of(data: Dataset, table: pa.Table, size: int, seed: int) -> Sample:
     return draw(flagged, scores, size, seed, population)
 
 
-def history(ledger: Ledger, most: int = 200) -> list[dict[str, Any]]:
-    """The newest changes, one line for each batch of edits: who, when, what, how many rows, and whether they stand."""
-    lines: dict[int, dict[str, Any]] = {}
-    for edit in islice(ledger.log(), 20 * most):
-        line = lines.setdefault(
-            edit.batch,
-            {
-                "batch": edit.batch, "run": edit.run, "author": edit.author, "time": edit.time, "issue": edit.issue,
-                "action": edit.action, "undoes": edit.reverses is not None, "reason": edit.reason, "rows": 0,
-                "first": edit.row, "standing": 0,
-            },
-        )  # fmt: skip
-        if edit.action not in {"opinion", "comment"} and line["action"] in {"opinion", "comment"}:
-            line.update(action=edit.action, reason=edit.reason, rows=0, standing=0)
-        if edit.action == line["action"]:
-            line["rows"] += 1
-            line["standing"] += edit.active
-        if len(lines) > most:
-            lines.pop(edit.batch)
-            break
-    return list(lines.values())
-
-
 def decisions(data: Dataset, said: Mapping[str, Said], needed: int) -> pa.Table:
     """All opinions on all findings, one line each: what was said by whom and when, and what holds.
 
@@ -162,10 +137,9 @@ def decisions(data: Dataset, said: Mapping[str, Said], needed: int) -> pa.Table:
     lines = []
     for issue, own in said.items():
         for row, opinions in sorted(own.items()):
-            votes = [one for one in opinions if one.says != "comment"]
-            holds = agreed(votes, needed)
+            holds = agreed(opinions, needed)
             for one in opinions:
-                same = holds is not None and one.says != "comment" and one.verdict == holds.verdict
+                same = holds is not None and one.votes and one.verdict == holds.verdict
                 value = None if one.value is None else one.value if isinstance(one.value, str) else to_json(one.value)
                 lines.append(
                     (row, data.key(row), issue, one.author, one.says, one.field, value, one.comment, one.time, same)
@@ -178,4 +152,4 @@ def decisions(data: Dataset, said: Mapping[str, Said], needed: int) -> pa.Table:
 
 def sure(one: Opinion) -> bool:
     """Whether an opinion says that there is, or is not, a defect."""
-    return one.says not in {"comment", "unsure"}
+    return one.votes and one.says != "unsure"

@@ -17,6 +17,7 @@ from dross.core.signal import Signals
 from dross.ledger.opinions import LABELLED, Opinion
 from dross.report.cards import SHOWN_NEIGHBOURS, WITH_NEIGHBOURS, Card, Evidence
 from dross.report.text import cut, visible
+from dross.review.kin import Elsewhere, Kindred
 from dross.signals.neighbours import Neighbours
 
 READ = 20_000
@@ -88,6 +89,12 @@ class Item:
     seen: int
     labels: list[str] = field(default_factory=list)
     """The labels that the row carries now, several where the data has several labels per row."""
+    needed: int = 1
+    """How many opinions decide on it."""
+    elsewhere: list[Elsewhere] = field(default_factory=list)
+    """What else was found in the row."""
+    twins: list[Kindred] = field(default_factory=list)
+    """The rows that repeat it, or that it repeats."""
 
 
 class Items:
@@ -121,6 +128,9 @@ class Items:
         state: str,
         opinions: Sequence[Opinion],
         seen: int,
+        needed: int = 1,
+        elsewhere: Sequence[Elsewhere] = (),
+        twins: Sequence[Kindred] = (),
     ) -> Item:
         """One item; ``finding`` is a line of the findings with all stored columns."""
         row = int(finding["row"])
@@ -138,11 +148,14 @@ class Items:
             audio=self.data.has(Role.AUDIO),
             likeliest=self.likeliest(row),
             annotations=self.annotations(row),
-            opinions=[one for one in opinions if one.says != "comment"],
-            comments=[one for one in opinions if one.says == "comment"],
+            opinions=[one for one in opinions if one.votes],
+            comments=[one for one in opinions if not one.votes],
             accept=accepting(issue, finding, self.data),
             seen=seen,
             labels=self.labels(row),
+            needed=needed,
+            elsewhere=list(elsewhere),
+            twins=[one for one in twins if card.twin is None or one.row != card.twin.shown.row],
         )
 
     def texts(self, row: int) -> list[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -16,6 +17,7 @@ from dross.review.queue import Queue
 from dross.review.teach import Evidence, rescore
 
 Rows = npt.NDArray[np.int64]
+_log = logging.getLogger("dross.review")
 BATCH = 10
 """Decisions after which the rest of a queue is scored again."""
 
@@ -49,10 +51,16 @@ class Teacher:
         """Score a queue again as :meth:`now` does, but return at once."""
         with self._lock:
             self._taught[str(queue.issue)] = decisions
-            self._running[str(queue.issue)] = self._pool.submit(self.now, queue, findings, defect)
+            running = self._running[str(queue.issue)] = self._pool.submit(self.now, queue, findings, defect, decisions)
+        running.add_done_callback(_told)
 
-    def now(self, queue: Queue, findings: Rows, defect: npt.NDArray[np.bool_]) -> None:
-        """Score a queue again: ``findings`` (m,) were decided on, and ``defect`` (m,) says which are defects."""
+    def now(self, queue: Queue, findings: Rows, defect: npt.NDArray[np.bool_], decisions: int) -> None:
+        """Score a queue again: ``findings`` (m,) were decided on, and ``defect`` (m,) says which are defects.
+
+        ``decisions`` is how many rows that is, as :meth:`due` is asked about them.
+        """
+        with self._lock:
+            self._taught[str(queue.issue)] = decisions
         queue.with_chances(rescore(self._known(queue), findings, defect).p)
 
     def wait(self) -> None:
@@ -76,3 +84,10 @@ class Teacher:
                 vectors=None if self.vectors is None else self.vectors[queue.rows],
             )
         return self._evidence[issue]
+
+
+def _told(running: Future[None]) -> None:
+    """Say it where a lesson failed: the queue stays as it was, and nobody waits for the lesson."""
+    error = running.exception()
+    if error is not None:
+        _log.error("a queue could not be scored again", exc_info=error)

@@ -11,8 +11,9 @@ from dross.core.results import Issue
 from dross.report import plots, words
 from dross.report.charts import range_bar
 from dross.report.proof import proof_view
-from dross.report.stored import newest_proof
 from dross.report.text import counted, cut, interval, known, percent, visible
+from dross.review.answers import Heading
+from dross.review.sampling import STRATA
 from dross.review.views import Progress, title_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ LATEST = 8
 """Steps of the history on the overview."""
 DONE = {
     "relabel": "relabelled", "drop": "dropped", "keep": "kept", "set": "edited", "reweight": "weighted",
-    "opinion": "gave an opinion on", "comment": "commented on",
+    "opinion": "gave an opinion on", "comment": "commented on", "ask": "asked for more opinions on",
 }  # fmt: skip
 
 
@@ -41,6 +42,8 @@ class Kind:
     precision: str
     expects: str
     bar: Markup | None
+    checked: str
+    """The precision that a sample checked by hand has, with its interval; empty where none was checked."""
 
 
 def kinds(desk: Desk) -> list[Kind]:
@@ -64,9 +67,21 @@ def kinds(desk: Desk) -> list[Kind]:
                 "" if estimate is None else percent(estimate[0]),
                 "" if estimate is None else interval(estimate),
                 bar,
+                _checked(desk, one),
             )
         )
     return sorted(out, key=lambda kind: (not kind.flagged, order.get(kind.issue, len(order))))
+
+
+def _checked(desk: Desk, one: Heading) -> str:
+    """What the first sample, checked by hand, says of the precision."""
+    if not one.decided:
+        return ""
+    found = desk.sample(one.issue)
+    precision = found.measured.precision
+    if not found.drawn[STRATA[0]]:
+        return ""
+    return f"{percent(precision[0])} by hand, {interval(precision)}"
 
 
 def overview(desk: Desk) -> dict[str, Any]:
@@ -87,7 +102,7 @@ def overview(desk: Desk) -> dict[str, Any]:
 
 def _proof(desk: Desk) -> dict[str, Any] | None:
     try:
-        return newest_proof(desk.ledger, str(desk.summary["fingerprint"]))
+        return desk.proof()
     except DrossError:  # a proof that cannot be read is reported by `dross report`; the review goes on without
         return None
 

@@ -122,8 +122,7 @@ class Pages:
 
     def take_back(self, request: Request, run: Annotated[str, Form(max_length=200)]) -> Response:
         """Take back all that was done on the findings of one run."""
-        self.desk.ledger.undo(run=run, reason="taken back on the review page", author=request.state.person)
-        self.desk.refresh()
+        self.desk.take_back(run, author=request.state.person)
         return RedirectResponse("/history", 303)
 
     # ---- queues -----------------------------------------------------------------------------------------------------
@@ -220,7 +219,6 @@ class Pages:
             changes=views.changes(self.desk, item),
             labelled=self._labelled(),
             several=self.desk.data.has(Role.LABELS),
-            needed=self.desk.needed,
         )
 
     def _labelled(self) -> bool:
@@ -259,6 +257,7 @@ class Pages:
             seed=seed,
             open=next((row for row, state in zip(drawn.rows, states, strict=True) if state == "open"), None),
             drawn=drawn,
+            corrected=self.desk.calibration(issue, size, seed),
             measured=[(name, getattr(drawn.measured, name)) for name in ("precision", "recall", "share")],
         )
 

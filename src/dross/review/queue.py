@@ -81,7 +81,7 @@ def chances_of(table: pa.Table) -> Column:
 class Queue:
     """The findings of one issue, by decreasing value: the chance of a defect times how much the row matters.
 
-    A finding is named by its index in the table, 0 to m - 1. Building takes O(m log m); some 21 bytes a finding are
+    A finding is named by its index in the table, 0 to m - 1. Building takes O(m log m); some 25 bytes a finding are
     kept, and 9 more for each of the last few filters; the table is only referred to. Several threads may use it.
 
     Parameters
@@ -125,6 +125,7 @@ class Queue:
         if len(self.rows) and ((np.diff(self.rows) <= 0).any() or self.rows[0] < 0 or self.rows[-1] >= len(data)):
             raise DrossError(f"the findings of {issue} are not about this dataset", fix="run dross audit again")
         self.importance = importance(self.matcher.split_of.codes)[self.rows]
+        self._scores: Column = table.column("score").to_numpy().astype(np.float32)
         self.states: States = np.zeros(len(self.rows), np.int8)
         self.version = 0
         """Grows with every change of what :meth:`order` answers."""
@@ -146,7 +147,7 @@ class Queue:
         if new.shape != self.rows.shape or not ((new >= 0) & (new <= 1)).all():
             raise DrossError(f"the chances of {self.issue} must be {len(self):,} numbers between 0 and 1")
         value = new * self.importance
-        order = np.argsort(-value, kind="stable").astype(np.int32)
+        order = np.lexsort((-self._scores, -value)).astype(np.int32)  # many chances are equal: steps, and near 1
         ranks = np.empty(len(order), np.int32)
         ranks[order] = np.arange(len(order), dtype=np.int32)
         with self._lock:
@@ -197,7 +198,7 @@ class Queue:
         raise DrossError(f"row {row} has no finding of the kind {self.issue}", fix="choose another issue or row")
 
     def order(self, chosen: Filter) -> Order:
-        """The findings that pass, by decreasing value, ties by ascending row; int32."""
+        """The findings that pass, by decreasing value, ties by decreasing score, then by ascending row; int32."""
         wanted = chosen.wanted
         with self._held(chosen) as selection:
             if wanted is None:

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
+from dross.ledger.opinions import MOST_ASKED
 from dross.report.plots import MapPoints
 from dross.review.answers import Heading
+from dross.review.correct import Calibration
 from dross.review.figures import Agreement, Checked
 from dross.review.filters import Filter
 
@@ -120,6 +122,16 @@ class Comment(BaseModel):
     text: Long
 
 
+class Ask(BaseModel):
+    """How many opinions some findings need."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    issue: Short
+    rows: Rows
+    opinions: int = Field(2, ge=1, le=MOST_ASKED)
+
+
 # ---- given ----------------------------------------------------------------------------------------------------------
 
 
@@ -164,6 +176,13 @@ class Listed(BaseModel):
     total: int
     counts: Counts
     rows: list[Line]
+
+
+class Rowed(BaseModel):
+    """The rows that pass, the first hundred thousand of ``total``."""
+
+    rows: list[int]
+    total: int
 
 
 class Next(BaseModel):
@@ -256,6 +275,28 @@ class Sampled(BaseModel):
             sizes=found.sizes, drawn=found.drawn, defects=found.defects,
             measured={name: Estimate.of(getattr(found.measured, name)) for name in ("precision", "recall", "share")},
             promised={name: None if one is None else Estimate.of(one) for name, one in found.promised.items()},
+        )  # fmt: skip
+
+
+class Corrected(BaseModel):
+    """What to expect of the findings after a sample was checked; ``promised`` is null where nothing was flagged."""
+
+    checked: int
+    offset: float
+    slope: float
+    promised: float | None
+    precision: Estimate
+    fdr: float
+    flagged: int
+    to_flag: int
+
+    @classmethod
+    def of(cls, found: Calibration) -> Corrected:
+        """The same in JSON."""
+        return cls(
+            checked=found.checked, offset=found.offset, slope=found.slope, fdr=found.fdr, flagged=found.flagged,
+            promised=found.promised if math.isfinite(found.promised) else None, to_flag=found.to_flag,
+            precision=Estimate.of(found.precision),
         )  # fmt: skip
 
 

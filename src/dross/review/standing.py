@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dross.ledger import Ledger
 from dross.ledger.chain import Chain
-from dross.ledger.opinions import Opinion, agreed
+from dross.ledger.opinions import Opinion, agreed, asked_for
 from dross.review.queue import State
 
 Rows = npt.NDArray[np.int64]
@@ -34,6 +34,7 @@ class Standing:
         self._order = np.argsort(positions, kind="stable")
         self._sorted = positions[self._order]
         self._said: dict[str, dict[int, list[Opinion]]] = {}
+        self._asked: dict[str, set[int]] = {}
 
     @property
     def issues(self) -> dict[str, dict[int, list[Opinion]]]:
@@ -50,12 +51,21 @@ class Standing:
 
     def state(self, issue: str, row: int) -> State:
         """How far the decision on a finding has come."""
-        said = votes(self.about(issue).get(row, ()))
-        if agreed(said, self.needed) is not None:
+        every = self.about(issue).get(row, ())
+        if agreed(every, self.needed) is not None:
             return State.DECIDED
-        if len(said) < self.needed:
+        said = votes(every)
+        if len(said) < asked_for(every, self.needed):
             return State.OPEN
         return State.DISPUTED if any(one.says != "unsure" for one in said) else State.UNSURE
+
+    def wanted(self, issue: str, row: int) -> int:
+        """How many opinions decide on a finding."""
+        return asked_for(self.about(issue).get(row, ()), self.needed)
+
+    def asks(self, issue: str) -> bool:
+        """Whether some finding waits for more opinions than one."""
+        return self.needed > 1 or bool(self._asked.get(issue))
 
     def by(self, issue: str, author: str | None) -> frozenset[int]:
         """The rows on which a person has given an opinion."""
@@ -76,10 +86,14 @@ class Standing:
         for issue in {*self._said, *fresh}:
             said, new = self._said.setdefault(issue, {}), fresh.get(issue, {})
             rows = changed[issue] = [row for row in looked_at if row in said or row in new]
+            asked = self._asked.setdefault(issue, set())
             for row in rows:
                 said.pop(row, None)
+                asked.discard(row)
                 if row in new:
                     said[row] = new[row]
+                    if asked_for(new[row], 1) > 1:
+                        asked.add(row)
         return changed
 
     def _audited(self, rows: Rows) -> Rows:
@@ -89,5 +103,5 @@ class Standing:
 
 
 def votes(said: Sequence[Opinion]) -> list[Opinion]:
-    """The opinions among opinions and comments."""
-    return [one for one in said if one.says != "comment"]
+    """The opinions among opinions, comments and questions."""
+    return [one for one in said if one.votes]

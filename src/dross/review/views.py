@@ -364,7 +364,8 @@ def says(one: Opinion) -> str:
     if one.says == "relabel":
         value = ", ".join(map(str, one.value)) if isinstance(one.value, list) else str(one.value)
         return f"relabel to {cut(value, 60)}"
-    return {"set": f"edit {visible(one.field or '')}", "unsure": "not sure"}.get(one.says, one.says)
+    words = {"set": f"edit {visible(one.field or '')}", "unsure": "not sure", "ask": f"asks for {one.value} opinions"}
+    return words.get(one.says, one.says)
 
 
 def meter(share: float) -> str:

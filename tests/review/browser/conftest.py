@@ -95,7 +95,7 @@ def sits_down(chromium: Any) -> Iterator[Callable[..., Person]]:
 
     def person(served: Served, name: str = "ada", **options: Any) -> Person:
         context = chromium.new_context(**{"viewport": LAPTOP, **options})
-        context.set_default_timeout(8000)
+        context.set_default_timeout(30_000)  # a machine that does much else
         contexts.append(context)
         context.add_cookies([served.cookie(name)])
         made = Person(context.new_page(), served)

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright, which drives the browser, is not installed")
 pytest.importorskip("uvicorn", reason="the extra 'review' is not installed")
 
+from dross.review.filters import Filter
 from tests.review.browser.conftest import Person, said
 from tests.review.browser.served import Served
 
@@ -193,6 +194,59 @@ def test_a_comment_decides_nothing(texts: Served, sits_down: Callable[..., Perso
     assert "<b>odd</b> & unclear" in ada.page.locator("main .said").inner_text()
     assert ada.row == row
     assert texts.desk.heading("label").decided == 0
+
+
+def test_another_opinion_is_asked_for_with_one_key(texts: Served, sits_down: Callable[..., Person]) -> None:
+    ada, bob = sits_down(texts, "ada"), sits_down(texts, "bob")
+    ada.opens("/start/label")
+    row = ada.row
+    ada.keys("o")
+    ada.told(f"2 opinions are needed on row {row}")
+    assert ada.row == row
+    assert "0 of 2 opinions" in ada.page.locator("main").inner_text()
+    ada.decides("k")
+    assert texts.desk.item("label", row).state == "open"
+    bob.opens("/start/label")
+    assert bob.row == row, "it waits for somebody else"
+    bob.decides("d")
+    assert texts.desk.item("label", row).state == "disputed"
+    ada.page.goto(ada.served.address + "/agreement")
+    assert "1 row on which they differ" in ada.page.locator("main").inner_text()
+    assert ada.trouble == bob.trouble == []
+
+
+def test_everything_that_passes_is_chosen_and_decided_at_once(digits: Served, sits_down: Callable[..., Person]) -> None:
+    ada = sits_down(digits)
+    ada.opens("/queue/label?split=test")
+    count = digits.desk.queue("label").count(Filter(split="test"))
+    assert count > 48
+    ada.page.locator("#all").check()
+    ada.page.locator("#every").click()
+    ada.page.wait_for_function(f"() => document.querySelector('#selected').textContent === '{count} selected'")
+    ada.keys("k")
+    ada.page.wait_for_selector("#bulk[open]")
+    assert f"{count} × keep" in ada.page.locator("#bulk-changes").inner_text()
+    ada.keys("Enter")
+    ada.told(f"Decided on {count} rows")
+    assert digits.desk.heading("label").decided == count
+    ada.keys("z")
+    ada.told(f"Undone: {count} rows")
+    assert digits.desk.heading("label").decided == 0
+    assert ada.trouble == []
+
+
+def test_a_run_is_taken_back_after_a_second_thought(texts: Served, sits_down: Callable[..., Person]) -> None:
+    ada = sits_down(texts)
+    ada.opens("/start/label")
+    ada.decides("d")
+    ada.opens("/history")
+    button = ada.page.get_by_role("button", name="Take back all of run")
+    assert not button.is_visible()
+    ada.page.locator("details.sure summary").click()
+    button.click()
+    ada.page.wait_for_function("() => document.querySelector('main').textContent.includes('taken back')")
+    assert texts.desk.heading("label").decided == 0
+    assert ada.trouble == []
 
 
 def test_the_server_goes_away_and_nothing_is_claimed(texts: Served, sits_down: Callable[..., Person]) -> None:

@@ -80,6 +80,7 @@ export function act(what, button) {
     case "label": return labelled ? label() : say("These rows have no labels.");
     case "edit": return edit(button);
     case "comment": return comment();
+    case "ask": return ask();
     case "undo": return step("undo");
     case "redo": return step("redo");
     case "zoom": return zoom();
@@ -112,6 +113,20 @@ async function comment() {
   if (!answer.ok) return say(refusal(answer), "alert");
   say(`Commented on row ${row}`);
   await go(here(), { push: false, keep: true });
+}
+
+/** Ask for one opinion more than were needed, or than were given. */
+function ask() {
+  return alone(async () => {
+    const { issue, row, needed, said } = main().dataset;
+    const opinions = Math.max(Number(needed), Number(said)) + 1;
+    const answer = await post("/api/asks", { issue, rows: [Number(row)], opinions });
+    if (!answer.ok) return say(refusal(answer), "alert");
+    forget();
+    say(`${opinions} opinions are needed on row ${row} — z to undo`);
+    await go(here(), { push: false, keep: true });
+    document.body.dispatchEvent(new Event("decided"));
+  });
 }
 
 /** Undo or redo the last step of this person, and show the row that it was about. */

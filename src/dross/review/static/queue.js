@@ -1,13 +1,15 @@
 // The list and the grid: choosing rows, deciding on many after a preview, filters without a reload.
 
-import { $, all, forget, go, main, post, refusal, say } from "./core.js";
+import { $, all, forget, getJson, go, main, post, refusal, say } from "./core.js";
 import { open, pickLabel } from "./dialogs.js";
 import { conflict, here, sharpen } from "./item.js";
 
 const boxes = () => all(".pick input");
-const chosen = () => boxes().filter((box) => box.checked).map((box) => Number(box.value));
+let every = null; // all rows that pass the filter, beyond this page, when they are chosen
+const chosen = () => every ?? boxes().filter((box) => box.checked).map((box) => Number(box.value));
 
 document.addEventListener("dross:page", ({ detail }) => {
+  every = null;
   if (detail.page !== "queue") return;
   all(".tiles img").forEach(sharpen);
   $(".filters details").open = window.innerWidth > 760;
@@ -17,23 +19,38 @@ document.addEventListener("dross:page", ({ detail }) => {
 
 /** Say how many rows are chosen, and let them be decided on. */
 function counted() {
-  const count = chosen().length, every = $("#all");
-  if (!every) return;
-  $("#selected").textContent = count ? `${count} selected` : "Select all on this page";
-  every.checked = count > 0 && count === boxes().length;
-  every.indeterminate = count > 0 && !every.checked;
+  const count = chosen().length, whole = $("#all");
+  if (!whole) return;
+  $("#selected").textContent = count ? `${count.toLocaleString("en")} selected` : "Select all on this page";
+  whole.checked = count > 0 && count >= boxes().length;
+  whole.indeterminate = count > 0 && !whole.checked;
+  const more = $("#every");
+  if (more) more.hidden = !whole.checked || every !== null;
   $(".tools").classList.toggle("some", count > 0);
   all("[data-many]").forEach((button) => { button.disabled = !count; });
+}
+
+/** Choose all rows that pass the filter, on this page and on all others. */
+async function chooseEvery() {
+  const { issue, query } = main().dataset;
+  const found = await getJson(`/api/rows/${issue}${query}`);
+  if (!found) return say("The rows cannot be fetched.", "alert");
+  every = found.rows;
+  if (found.total > every.length) say(`The first ${every.length.toLocaleString("en")} are selected: more cannot be decided at once.`);
+  counted();
+  $("#all").focus();
 }
 
 let last = null;
 
 document.addEventListener("click", (event) => {
+  if (event.target.id === "every") return void chooseEvery();
   const box = event.target.closest?.(".pick input");
   if (!box) return;
+  every = null;
   if (event.shiftKey && last?.isConnected) {
-    const every = boxes(), [from, to] = [every.indexOf(last), every.indexOf(box)].sort((a, b) => a - b);
-    every.slice(from, to + 1).forEach((one) => { one.checked = box.checked; });
+    const line = boxes(), [from, to] = [line.indexOf(last), line.indexOf(box)].sort((a, b) => a - b);
+    line.slice(from, to + 1).forEach((one) => { one.checked = box.checked; });
   }
   last = box;
   counted();
@@ -41,6 +58,7 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("change", (event) => {
   if (event.target.id === "all") {
+    every = null;
     boxes().forEach((box) => { box.checked = event.target.checked; });
     counted();
   } else if (event.target.closest?.("#filters")) {
@@ -73,7 +91,7 @@ export async function many(says) {
   if (!answer.ok) return say(refusal(answer), "alert");
   const { changes, without, before } = answer.body;
   const total = Object.values(changes).reduce((sum, count) => sum + count, 0);
-  $("#bulk-title").textContent = `${VERB[says]} ${rows.length === 1 ? "1 row" : `${rows.length} rows`}?`;
+  $("#bulk-title").textContent = `${VERB[says]} ${rows.length === 1 ? "1 row" : `${rows.length.toLocaleString("en")} rows`}?`;
   $("#bulk-changes").replaceChildren(...Object.entries(changes).map(([words, count]) => {
     const line = document.createElement("li");
     line.dir = "auto";
@@ -90,12 +108,13 @@ export async function many(says) {
   const dialog = open("bulk");
   save.onclick = async () => {
     save.disabled = true;
+    if (rows.length > 1000) $("#bulk-note").textContent = "Writing…";
     const done = await post("/api/decisions", { ...body, seen: Number(seen) });
     dialog.close();
     if (done.status === 409) return conflict(done);
     if (!done.ok) return say(refusal(done), "alert");
     forget();
-    say(`Decided on ${total === 1 ? "1 row" : `${total} rows`} — z to undo`);
+    say(`Decided on ${total === 1 ? "1 row" : `${total.toLocaleString("en")} rows`} — z to undo`);
     await go(here(), { push: false, keep: true });
     document.body.dispatchEvent(new Event("decided"));
   };
@@ -123,6 +142,7 @@ export function move(key) {
 export function select() {
   const box = $("input", document.activeElement?.closest?.(".tiles li")?.querySelector(".pick") ?? document.createElement("i"));
   if (!box) return move("j");
+  every = null;
   box.checked = !box.checked;
   last = box;
   counted();

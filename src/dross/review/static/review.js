@@ -7,7 +7,7 @@ import { many, move, select } from "./queue.js";
 
 const page = () => main().dataset.page;
 const ON_ITEM = {
-  k: "keep", a: "accept", l: "label", e: "edit", d: "drop", u: "unsure", c: "comment", i: "zoom",
+  k: "keep", a: "accept", l: "label", e: "edit", d: "drop", u: "unsure", c: "comment", i: "zoom", o: "ask",
 };
 const ON_LIST = { a: "accept", k: "keep", d: "drop", u: "unsure", l: "relabel" };
 const MOVES = ["j", "K", "ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"];
@@ -42,6 +42,12 @@ document.addEventListener("keydown", (event) => {
   const arrow = key.startsWith("Arrow");
   if (!keysOn() && !arrow && key !== "Escape") return;
   if (arrow && on.matches?.(".text, [role=radio]")) return; // scrolls what it is in
+  const large = arrow && $(".picture.zoomed");
+  if (large) {
+    const by = { ArrowLeft: [-96, 0], ArrowRight: [96, 0], ArrowUp: [0, -96], ArrowDown: [0, 96] }[key];
+    large.scrollBy(...by);
+    return event.preventDefault();
+  }
   let done = true;
   const menu = $("#queues[open]");
   if (key === "Escape" && menu) {
