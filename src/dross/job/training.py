@@ -280,8 +280,8 @@ def compare(
             values[one.name()].append(scores(model, judged))
             done += 1
             progress("comparing", done, total)
-    ratio = 1 / (PARTS - 1) if test is None else 0.0
-    measured = Measured({name: np.array(found) for name, found in values.items()}, None, ratio)
+    # With test rows of one's own the training rows still overlap from split to split, so the correction is the same.
+    measured = Measured({name: np.array(found) for name, found in values.items()}, None, 1 / (PARTS - 1))
     return Comparison(names, METRICS[outcome.teaches], measured, seconds, names[0])
 
 

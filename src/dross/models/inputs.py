@@ -76,7 +76,7 @@ class Encoder:
         if found[0:1].size != width * min(1, len(found)):
             raise DrossError(f"the model reads {width} numbers a row, and these rows have {found[0].size}")
         with np.errstate(invalid="ignore", over="ignore"):
-            scaled = (found.reshape(len(found), -1).astype(np.float32) - self.centre) / self.scale
+            scaled = (found.reshape(len(found), width).astype(np.float32) - self.centre) / self.scale
         finite: Inputs = np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0)
         return finite.reshape(len(found), *self.shape)
 

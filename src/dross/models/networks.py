@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -169,7 +170,7 @@ class TextTransformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The mean over the words, shape (b, d)."""
-        longest = max(1, int((tokens != 0).sum(dim=1).max()))  # words stand at the front: the rest is padding
+        longest = int((tokens != 0).sum(dim=1).clamp(min=1).max()) if len(tokens) else 1  # words stand at the front: the rest is padding
         tokens = tokens[:, :longest].long()
         there = tokens != 0
         there[:, 0] = True  # an empty text is one padding token: a mask of nothing gives NaN
@@ -222,6 +223,8 @@ BODIES: Bodies = {
     "wide-mlp": ("vector", lambda shape: (perceptron(shape[0], 512), 512)),
     "cnn": ("image", lambda shape: (Convolutions(shape[0]), 64)),
     "wide-cnn": ("image", lambda shape: (Convolutions(shape[0], 64), 128)),
+    "pixel-mlp": ("image", lambda shape: (nn.Sequential(nn.Flatten(), perceptron(math.prod(shape))), 128)),
+    "wide-pixel-mlp": ("image", lambda shape: (nn.Sequential(nn.Flatten(), perceptron(math.prod(shape), 512)), 512)),
     "vit": ("image", lambda shape: (VisionTransformer(shape), 64)),
     "mixer": ("image", lambda shape: (Mixer(shape), 64)),
     "bag": ("tokens", lambda _: (BagOfNgrams(), 32)),
