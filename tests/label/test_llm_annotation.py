@@ -58,7 +58,7 @@ def test_rows_are_labelled_and_measured_and_the_label_is_never_shown(tmp_path: P
         found = run(LlmAnnotation(models(seen)), data, tmp_path)
         assert found.classes == ["ham", "spam"]
         assert (found.codes == data.codes).all()
-        assert (found.confidence > 0.99).all()  # 40 known labels say how good it is
+        assert np.allclose(found.confidence, 41 / 42, atol=1e-3)  # 40 known labels say how good it is
         assert found.summary["measured"]["accuracy"] == 1
         assert found.summary["voters"][0]["with_logprobs"] == 0
         assert len(seen) == 40
@@ -193,6 +193,16 @@ def test_examples_are_shown_and_not_measured() -> None:
         found = run(LlmAnnotation(models(seen), shots=4), data)
         assert found.summary["measured"]["rows"] == 16
         assert seen.bodies[0]["messages"][-1]["content"].count('{"label": "') == 4
+
+
+def test_empty_rows_are_not_asked_about_and_labels_keep_their_kind() -> None:
+    table = pa.table({"text": ["a", None, "  ", "b"], "label": [0, 1, 0, 1]})
+    data = Dataset(table, {Role.TEXT: ["text"], Role.LABEL: ["label"]})
+    with served(lambda body, number: Does('{"label": "1"}')) as seen:
+        found = run(LlmAnnotation(models(seen)), data)
+        assert len(seen) == 2
+    assert found.classes == [0, 1]
+    assert found.codes.tolist() == [1, -1, -1, 1]
 
 
 def test_a_model_may_say_that_it_cannot_tell() -> None:

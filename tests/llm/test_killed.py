@@ -34,24 +34,23 @@ Client(Server(sys.argv[1], "tiny", concurrency=4), Cache(Path(sys.argv[2])))(ask
 """
 
 
-def _job(behaviour: Behaviour, kept: Path, sign: signal.Signals) -> tuple[int, float]:
-    """Run a client in a process of its own and send a signal after 40 requests; the requests, how long it lived on."""
+def _job(behaviour: Behaviour, kept: Path, sign: signal.Signals) -> int:
+    """Run a client in a process of its own and send a signal after 40 requests, upon which it ends; the requests."""
     with served(behaviour) as seen:
         command = [sys.executable, "-c", _JOB, seen.url, str(kept)]
         job = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 30
         while len(seen) < 40 and time.monotonic() < until:
             time.sleep(0.01)
-        started = time.monotonic()
         job.send_signal(sign)
-        job.wait(30)
-        return len(seen), time.monotonic() - started
+        job.wait(60)
+        return len(seen)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, sign: signal.Signals) -> None:
     kept = tmp_path / "answers.sqlite"
-    sent, _ = _job(lambda body, number: Does(echo(body, number).text, sleep=0.01), kept, sign)
+    sent = _job(lambda body, number: Does(echo(body, number).text, sleep=0.01), kept, sign)
     assert 40 <= sent < 150
     cache = Cache(kept)
     assert sent - 4 <= len(cache) <= sent  # only what was under way is lost
@@ -65,7 +64,6 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, sign: signal.Signals)
 
 def test_an_interrupt_does_not_wait_for_a_slow_server(tmp_path: Path) -> None:
     def slow(body: dict[str, Any], number: int) -> Does:
-        return Does("x", sleep=0.01 if number < 40 else 20)
+        return Does("x", sleep=0.01 if number < 40 else 600)
 
-    _, lived = _job(slow, tmp_path / "answers.sqlite", signal.SIGINT)
-    assert lived < 5
+    assert _job(slow, tmp_path / "answers.sqlite", signal.SIGINT) >= 40  # it ended, with requests under way

@@ -103,7 +103,7 @@ def transformers_serve(folder: Path) -> Iterator[str]:
     log = (folder / "serve.log").open("wb")
     server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 400
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()

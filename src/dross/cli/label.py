@@ -1,26 +1,56 @@
-"""``dross label``: labels from rules, judged before anything is trusted."""
+"""``dross label``: labels from rules, annotators, language models or few labels, judged before anything is trusted."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from dross.core.dataset import Dataset
-    from dross.weak.api import Labelled
+    from collections.abc import Iterator
 
-Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="Roles (guessed when not given)")]
+    from dross.core.dataset import Dataset
+    from dross.core.signal import Progress
+
+ROLES, SOURCES = "Roles (guessed when not given)", "Sources of labels"
+PROMISE, NEXT = "Automatic labels, and what is left for people", "What to label next (instead of labelling)"
+Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel=ROLES)]
 
 
 def command(
     data: Annotated[str, typer.Argument(help="A file, a folder, or a quoted glob of shards.")],
     rules: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Rules: .py (labeling functions) or .yaml. May be repeated."),
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=SOURCES,
+            help="Rules: .py (labeling functions) or .yaml. May be repeated.",
+        ),
     ] = None,
+    votes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMNS",
+            rich_help_panel=SOURCES,
+            help="Votes that are in the data (annotators, models), one column a source, separated by commas.",
+        ),
+    ] = None,
+    votes_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel=SOURCES, help="Votes in a file of their own: row id, annotator, label."
+        ),
+    ] = None,
+    llm: Annotated[
+        Path | None,
+        typer.Option(metavar="JOB.yaml", rich_help_panel=SOURCES, help="Language models on OpenAI-compatible servers."),
+    ] = None,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", rich_help_panel=SOURCES, help="Print what --llm will take; ask nothing."),
+    ] = False,
     model: Annotated[
         str, typer.Option(metavar="NAME", help="The label model: auto, majority, dawid-skene, …")
     ] = "auto",
@@ -29,21 +59,17 @@ def command(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            rich_help_panel="Roles (guessed when not given)",
-            help="Labels known already, perhaps on few rows: rules are measured on them and never see them.",
-        ),
-    ] = None,
-    votes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMNS",
-            rich_help_panel="Roles (guessed when not given)",
-            help="Votes that are in the data, one column a source, separated by commas.",
+            rich_help_panel=ROLES,
+            help="Labels known already, perhaps on few rows: sources are measured on them and never see them.",
         ),
     ] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROLE=COLUMNS", help="Any other role, e.g. features=age,income. May be repeated."),
+        typer.Option(
+            metavar="ROLE=COLUMNS",
+            rich_help_panel=ROLES,
+            help="Any other role, e.g. features=age,income. May be repeated.",
+        ),
     ] = None,
     classes: Annotated[
         str | None, typer.Option(metavar="NAMES", help="The labels that exist, separated by commas; others are errors.")
@@ -53,54 +79,115 @@ def command(
         typer.Option(metavar="SHARES", help="The share of each class: ham=0.9,spam=0.1. Default: estimated."),
     ] = None,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long each rule may take.")] = 600.0,
+    auto: Annotated[
+        float | None,
+        typer.Option(
+            metavar="ACCURACY",
+            rich_help_panel=PROMISE,
+            help="Label automatically what can be at this accuracy (0.95), the rest goes to the review page. Needs "
+            "--label; without any source, dross's own model learns from these labels.",
+        ),
+    ] = None,
+    again: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, rich_help_panel=PROMISE, help="Name the N rows to send for another opinion."),
+    ] = None,
+    following: Annotated[
+        float | None,
+        typer.Option("--next", metavar="N", rich_help_panel=NEXT, help="The N rows (or cost) to label next."),
+    ] = None,
+    strategy: Annotated[
+        str,
+        typer.Option(metavar="NAME", rich_help_panel=NEXT, help="How --next chooses: auto, margin, error-reduction, …"),
+    ] = "auto",
+    cost: Annotated[
+        str, typer.Option(metavar="COLUMN", rich_help_panel=NEXT, help="What labelling each row costs.")
+    ] = "",
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            metavar="B",
+            rich_help_panel=NEXT,
+            help="How best to spend B (prices of one noisy label): many noisy or few right labels.",
+        ),
+    ] = None,
+    cost_ratio: Annotated[
+        float, typer.Option(metavar="R", rich_help_panel=NEXT, help="A right label costs R noisy ones.")
+    ] = 10.0,
+    noise: Annotated[
+        float,
+        typer.Option(metavar="SHARE", rich_help_panel=NEXT, help="Share of noisy labels that are wrong; 0: measured."),
+    ] = 0.0,
     out_file: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FILE", help="Write the rows with dross_label, dross_confidence, dross_probs, dross_votes."
+            "--out", metavar="FILE", help="Write the rows with dross_label, dross_confidence, dross_probs and more."
         ),
     ] = None,
     workspace: Annotated[
-        Path | None, typer.Option(help="Where to keep the rules' votes. Default: .dross beside the data.")
+        Path | None, typer.Option(help="Where to keep votes and answers. Default: .dross beside the data.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the analysis as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and keep nothing.")] = False,
 ) -> None:
-    """Label rows by rules: first what the rules are worth, then (with --out) the labels."""
-    from dross.cli._progress import bars
+    """Label rows by rules, annotators, language models or few labels: first what these are worth, then the labels."""
+    from dross.cli import _label
     from dross.cli.audit import _print_roles, _roles
     from dross.io import load
-    from dross.job.holding import held, made_for
     from dross.ledger import workspace_for
-    from dross.weak.api import label as run
+    from dross.weak.long import with_votes
 
+    wants = _label.Wants(
+        rules=tuple(rules or ()), job=llm, model=model, classes=_names(classes), balance=_shares(balance),
+        timeout=timeout, auto=auto, again=again, out=out_file, as_json=as_json, dry_run=dry_run,
+    )  # fmt: skip
+    wants.check(estimate=estimate, instead=following is not None or budget is not None)
     named: dict[str, Any] = {"text": text, "label": label, "votes": _names(votes)}
     loaded = load(data, **_roles(role or [], {key: value for key, value in named.items() if value is not None}))
     _print_roles(loaded)
-    shares = _shares(balance)
+    columns = loaded.table.column_names
+    loaded = loaded if votes_file is None else with_votes(loaded, votes_file)
     where = workspace_for(data, workspace)
-    keeps = not dry_run and bool(rules or out_file)
     if out_file is not None:
         _check_out(out_file, where, loaded)
+    if estimate:
+        _label.estimate(wants, loaded, where)
+        return
+    lasting = bool(rules or llm or out_file) or auto is not None or following is not None or budget is not None
+    with _prepared(where, keeps=lasting and not dry_run) as progress:
+        if following is not None:
+            _label.next_rows(wants, loaded, where, progress, budget=following, strategy=strategy, cost=cost)
+            return
+        if budget is not None:
+            _label.spend(wants, loaded, where, progress, budget=budget, cost_ratio=cost_ratio, noise=noise)
+            return
+        whole = _label.labelled(wants, loaded, where, progress, columns)
+    if not whole:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _prepared(where: Path, *, keeps: bool) -> Iterator[Progress]:
+    """Hold the workspace; one made for work that failed goes again, unless it keeps answers that were paid for."""
+    from dross.cli._progress import bars
+    from dross.core.errors import DrossError
+    from dross.job.holding import held, made_for
+    from dross.llm.asking import kept_answers
+
+    failed: DrossError | None = None
     with ExitStack() as stack:
         if keeps:
             stack.enter_context(made_for(where))
             stack.enter_context(held(where))
         progress = stack.enter_context(bars())
-        done = run(
-            loaded,
-            list(rules or []),
-            model=model,
-            classes=_names(classes),
-            balance=shares,
-            store=where / "signals" if keeps and rules else None,
-            timeout=timeout,
-            progress=progress,
-        )
-    _say(done, as_json)
-    if out_file is not None:
-        _write(done, out_file, where, dry_run)
-    if any(source.left_out for source in done.applied.sources):
-        raise typer.Exit(1)
+        try:
+            yield progress
+        except DrossError as error:
+            if not kept_answers(where / "signals"):
+                raise
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 def _names(given: str | None) -> list[str] | None:
@@ -131,36 +218,3 @@ def _check_out(path: Path, workspace: Path, data: Dataset) -> None:
     if outputs.inside(workspace, path):
         raise DrossError("the labels would stand inside the workspace", where=str(path), fix="choose another folder")
     check_place(path, data, overwrite=outputs.ours(workspace, path))
-
-
-def _say(done: Labelled, as_json: bool) -> None:
-    import json
-
-    from dross.cli._console import out, plain
-    from dross.weak.show import show
-
-    if as_json:
-        labelled = {"labelled": int((~done.labels.abstained).sum()), "labels": dict(done.labels.summary)}
-        plain(json.dumps({**done.analysis.plain(), **labelled}, allow_nan=False, default=str))
-    else:
-        show(done.analysis, out())
-
-
-def _write(done: Labelled, path: Path, workspace: Path, dry_run: bool) -> None:
-    from dross.cli._console import err, inert
-    from dross.core.paths import expanded
-    from dross.ledger import outputs
-    from dross.report.text import counted
-
-    path = expanded(path)
-    count = int((~done.labels.abstained).sum())
-    told = f"{counted(len(done.labels), 'row')}, {count:,} of them labelled"
-    if dry_run:
-        err().print(inert(f"{told}, would be written to {path}"), soft_wrap=True)
-        return
-    done.write(path, overwrite=outputs.ours(workspace, path))
-    outputs.remember(workspace, path)
-    err().print(inert(f"{told}, written to {path}"), soft_wrap=True)
-    on = done.labels.summary["calibrated_on"]
-    how = f"calibrated on {counted(on, 'given label')}" if on else "the label model's own: 30 given labels calibrate it"
-    err().print(f"dross_confidence is {how}", soft_wrap=True)

@@ -24,7 +24,7 @@ from dross.llm.chances import vote
 from dross.llm.prompt import Message, Prompt
 from dross.llm.prompts import ClassName, fenced
 from dross.llm.schema import CANNOT_TELL, label_schema, object_schema
-from dross.llm.shown import Shown, blocks, can_show, class_names, demonstrations, given_codes, shown
+from dross.llm.shown import Shown, blocks, can_show, class_names, demonstrations, given_codes, shown, values_of
 from dross.models.crowd import Consensus
 from dross.models.label_models import MODELS, fit
 from dross.models.votes import Votes, from_probs, votes_of
@@ -323,8 +323,7 @@ class AskMeAnything(Inferer):
         with self.models.opened(signals) as opened:
             names = [f"{asker.name}/{chain}" for asker in opened.askers for chain in self.chains]
             ballot = Ballot.empty(len(data), len(names), len(setting.classes))
-            for rows in blocks(len(data)):
-                block = shown(data, rows)
+            for rows, block in blocks(data):
                 for v, (asker, c) in enumerate((a, c) for a in opened.askers for c in range(len(self.chains))):
                     said = CHAINS[self.chains[c]](asker, block, setting, examples[c])
                     for row, (chances, measured) in zip(rows, said, strict=True):
@@ -335,10 +334,10 @@ class AskMeAnything(Inferer):
         gold[np.concatenate(taught)] = -1
         spoke = bool((ballot.samples > 0).any())
         votes = from_probs(ballot.shares, names)
-        found = self._predict(replace(votes, classes=setting.names), account) if spoke else None
+        found = self._predict(replace(votes, classes=values_of(setting.classes, data)), account) if spoke else None
         if found is None:
             even = np.full((len(data), len(setting.classes)), 1 / len(setting.classes), np.float32)
-            return Predictions(setting.names, even, summary={**account, "answered": 0})
+            return Predictions(values_of(setting.classes, data), even, summary={**account, "answered": 0})
         quality = np.array([found.summary["quality"][name] for name in names], np.float64)
         facts = voter_facts(ballot, names, quality, gold)
         right = accuracy(found.probs.astype(np.float64), gold)

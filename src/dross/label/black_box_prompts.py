@@ -21,7 +21,7 @@ from dross.llm.chances import vote
 from dross.llm.prompt import Prompt
 from dross.llm.prompts import ClassName, Template
 from dross.llm.schema import label_schema
-from dross.llm.shown import Shown, blocks, can_show, class_names, given_codes, shown
+from dross.llm.shown import Shown, blocks, can_show, class_names, given_codes, values_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -181,7 +181,9 @@ class BlackBoxPrompts(Labeler):
             return missing
         self._check()
         classes = class_names(self.classes, data)
-        rows = [one for block in blocks(len(data)) for one in shown(data, block)]
+        there, rows = _filled(data)
+        if len(rows) < LEAST_ROWS:
+            return NotApplicable(f"needs {LEAST_ROWS} rows or more that are not empty")
         rng = np.random.default_rng(self.seed)
         with self.models.opened(signals) as opened:
             asker = opened.askers[0]
@@ -197,8 +199,10 @@ class BlackBoxPrompts(Labeler):
                     self._relabel(asker, rows, classes, state, rng)
             self._relabel(asker, rows, classes, state, rng)
             account = opened.summary()
-        gold = given_codes(data, classes)
+        gold = given_codes(data, classes)[there]
         probs = state.probs
+        whole = np.full((len(data), len(classes)), np.nan, np.float32)
+        whole[there] = probs
         summary = {
             "prompt": state.prompt(),
             "loss": [round(x, 4) for x in state.history],
@@ -208,7 +212,7 @@ class BlackBoxPrompts(Labeler):
             "measured_before": accuracy(first, gold),
             **account,
         }
-        return Labels([c.name for c in classes], probs.astype(np.float32), summary=summary)
+        return Labels(values_of(classes, data), whole, summary=summary)
 
     def _check(self) -> None:
         if len(self.models.names) != 1:
@@ -274,6 +278,13 @@ class BlackBoxPrompts(Labeler):
             one.text, task=self.task, classes=classes, row=one.columns, examples=examples, words=" ".join(words)
         )
         return Prompt(messages, label_schema([c.name for c in classes]), 64, logprobs=True, images=one.images)
+
+
+def _filled(data: Dataset) -> tuple[Ints, list[Shown]]:
+    """The rows that hold anything to show."""
+    found = list(blocks(data))
+    there = np.concatenate([rows for rows, _ in found]) if found else np.empty(0, np.int64)
+    return there, [one for _, block in found for one in block]
 
 
 def _examples(rows: list[Shown], codes: Any, classes: list[ClassName], chosen: Ints) -> list[tuple[str, str]]:

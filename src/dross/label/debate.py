@@ -21,7 +21,7 @@ from dross.llm.chances import vote, with_doubt
 from dross.llm.prompt import Message, Prompt
 from dross.llm.prompts import ClassName, fenced
 from dross.llm.schema import label_schema, object_schema
-from dross.llm.shown import Shown, blocks, can_show, class_names, demonstrations, given_codes, shown
+from dross.llm.shown import Shown, blocks, can_show, class_names, demonstrations, given_codes, shown, values_of
 
 Floats = npt.NDArray[np.float64]
 Speech = tuple[int, str]
@@ -184,8 +184,8 @@ class Debate(Labeler):
         said: list[dict[str, Any]] = []
         with self.models.opened(signals) as opened:
             parts = opened.askers * 3 if len(opened.askers) == 1 else opened.askers
-            for rows in blocks(len(data)):
-                said += self._debate(parts, shown(data, rows), rows, motion, ballot)
+            for rows, block in blocks(data):
+                said += self._debate(parts, block, rows, motion, ballot)
                 signals.progress("debating", int(rows[-1]) + 1, len(data))
             account = opened.summary()
         probs = with_doubt(ballot.shares[:, 0], ballot.samples[:, 0], ballot.measured[:, 0])
@@ -198,7 +198,7 @@ class Debate(Labeler):
             "measured": accuracy(probs, gold),
             **account,
         }
-        return Labels([c.name for c in two], probs.astype(np.float32), summary=summary)
+        return Labels(values_of(two, data), probs.astype(np.float32), summary=summary)
 
     def _debate(
         self, parts: list[Asker], block: list[Shown], rows: npt.NDArray[np.int64], motion: Motion, ballot: Ballot

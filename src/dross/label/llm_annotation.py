@@ -22,7 +22,7 @@ from dross.llm.client import Forecast
 from dross.llm.prompt import Prompt
 from dross.llm.prompts import TEMPLATES, ClassName, Template
 from dross.llm.schema import CANNOT_TELL, label_schema
-from dross.llm.shown import Shown, blocks, can_show, class_names, demonstrations, given_codes, shown
+from dross.llm.shown import Shown, blocks, can_show, class_names, demonstrations, given_codes, shown, values_of
 from dross.models.label_models import MODELS
 
 ASKED = "Which of these labels fits the text?"
@@ -38,8 +38,9 @@ class LlmAnnotation(Labeler):
     2022: several answers at a temperature above 0, their shares the confidence; where the server gives token
     log-probabilities, these are. Voters are combined by the label models of :mod:`dross.models.label_models`. A row is
     data to the model, never an instruction (:func:`dross.llm.prompts.fenced`), and an answer counts only when it names
-    a class. Rows without any valid answer get no label; the summary counts why. Where 30 labels or more are known, they
-    measure the answers, and one temperature fitted to them brings the chances nearer to how often they come true.
+    a class. Rows that are empty, or without any valid answer, get no label; the summary counts why. Where 30 labels or
+    more are known, they measure the answers, and one temperature fitted to them brings the chances nearer to how often
+    they come true.
 
     Attributes
     ----------
@@ -98,8 +99,8 @@ class LlmAnnotation(Labeler):
             voters = [(a, t) for a in opened.askers for t in self._templates()]
             names = [f"{asker.name}/{template.name}-v{template.version}" for asker, template in voters]
             ballot = Ballot.empty(len(data), len(voters), len(classes))
-            for rows in blocks(len(data)):
-                self._ask(ballot, opened.askers, shown(data, rows), rows, classes, examples)
+            for rows, block in blocks(data):
+                self._ask(ballot, opened.askers, block, rows, classes, examples)
                 signals.progress("labelling by language models", int(rows[-1]) + 1, len(data))
             probs, quality, model, why = combine(ballot, names, self.combine)
             gold = given_codes(data, classes)
@@ -108,7 +109,7 @@ class LlmAnnotation(Labeler):
             probs = probs if by is None else rescaled(probs, by)
             summary = voter_facts(ballot, names, quality, gold) | {"model": model, "why": list(why)}
             summary |= {"measured": accuracy(probs, gold), "temperature": by} | self._account(opened)
-        return Labels([c.name for c in classes], probs.astype(np.float32), summary=summary)
+        return Labels(values_of(classes, data), probs.astype(np.float32), summary=summary)
 
     def forecast(self, data: Dataset, signals: Signals) -> dict[str, Forecast]:
         """What labelling these rows will take, by model, before anything is asked."""
@@ -117,8 +118,8 @@ class LlmAnnotation(Labeler):
         examples = self._examples(data, classes)
 
         def prompts() -> Iterator[Prompt]:
-            for rows in blocks(len(data)):
-                for one in shown(data, rows):
+            for _, block in blocks(data):
+                for one in block:
                     yield from (prompt for _, prompt in self._prompts(one, classes, examples))
 
         return self.models.forecast(prompts, signals)
@@ -190,6 +191,11 @@ class LlmAnnotation(Labeler):
             raise DrossError("two prompt templates have the same name and version", fix="rename one")
         if self.combine not in MODELS:
             raise DrossError(f"no label model is called {self.combine!r}", fix=nearest(self.combine, list(MODELS)))
+
+    def demonstrated(self, data: Dataset) -> npt.NDArray[np.int64]:
+        """The labelled rows that are shown as examples, and so cannot judge the answers."""
+        classes = class_names(self.classes, data)
+        return self._demonstrations(given_codes(data, classes), len(classes))
 
     def _demonstrations(self, gold: npt.NDArray[np.int32], k: int) -> npt.NDArray[np.int64]:
         return demonstrations(gold, k, self.shots, self.seed)

@@ -200,17 +200,17 @@ class SelfAnnotator(Labeler):
         if len(self.models.names) > 2:
             raise DrossError("one model writes and recovers, or one writes and another recovers", fix="name one or two")
         probs = np.full((len(data), 2), np.nan)
-        annotations: list[str | None] = []
+        annotations: list[str | None] = [None] * len(data)
         with self.models.opened(signals) as opened:
             writer, reader = opened.askers[0], opened.askers[-1]
             example, history = self._tuned(data, writer, reader)
-            for rows in blocks(len(data)):
-                records = [dict(one.columns) for one in shown(data, rows)]
+            for rows, block in blocks(data):
+                records = [dict(one.columns) for one in block]
                 found = tried(records, self.task, _fields(records), example, writer, reader)
                 for row, one in zip(rows, found, strict=True):
                     if one is not None:
                         probs[row] = one.score, 1 - one.score
-                    annotations.append(None if one is None else one.summary)
+                        annotations[row] = one.summary
                 signals.progress("summarising", int(rows[-1]) + 1, len(data))
             account = opened.summary()
         shown_after = None if example is None else {"record": _plain(example.record), "summary": example.summary}

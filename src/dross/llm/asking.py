@@ -24,6 +24,21 @@ ATTEMPTS = 3
 """How often an answer that does not fit the schema is asked for."""
 
 
+def kept_answers(store: Path) -> int:
+    """How many answers a workspace's folder of signals keeps.
+
+    >>> kept_answers(Path("nowhere"))
+    0
+    """
+    if not (store / FILE).exists():
+        return 0
+    cache = Cache(store / FILE)
+    try:
+        return len(cache)
+    finally:
+        cache.close()
+
+
 @dataclass(frozen=True)
 class Reply:
     """An answer with the value read from it; ``error`` says why there is none."""

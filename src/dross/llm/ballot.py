@@ -85,7 +85,7 @@ def temperature(probs: Floats, gold: npt.NDArray[np.int32]) -> float | None:
     """The T by which chances (n, k), to the power 1/T, suit the known labels (n,) best; None where too few are known.
 
     Guo et al., "On Calibration of Modern Neural Networks", 2017: one number, fitted by the likelihood, that changes no
-    row's likeliest class.
+    row's likeliest class. As if each class had been seen once more, so that 30 right answers do not make it certain.
 
     >>> probs, gold = np.tile([0.9, 0.1], (100, 1)), np.repeat([0, 1], [60, 40]).astype(np.int32)
     >>> found = temperature(probs, gold); rescaled(probs, found)[0].round(2).tolist()
@@ -96,19 +96,22 @@ def temperature(probs: Floats, gold: npt.NDArray[np.int32]) -> float | None:
     judged = (gold >= 0) & ~np.isnan(probs).any(axis=1)
     if judged.sum() < FEWEST_KNOWN:
         return None
-    logs, rows = np.log(np.maximum(probs[judged], _LEAST)), np.arange(judged.sum())
+    logs, rows, k = np.log(np.maximum(probs[judged], _LEAST)), np.arange(judged.sum()), probs.shape[1]
 
     def loss(log_t: float) -> float:
         z = logs / np.exp(log_t)
-        return float((np.logaddexp.reduce(z, axis=1) - z[rows, gold[judged]]).mean())
+        total = np.logaddexp.reduce(z, axis=1)
+        return float((total - z[rows, gold[judged]]).sum() + k * (total - z.mean(axis=1)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
 def rescaled(probs: Floats, by: float) -> Floats:
     """Chances at another temperature, shape (n, k); NaN stays NaN."""
-    z = np.log(np.maximum(probs, _LEAST)) / by
-    out: Floats = np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
+    spoken = ~np.isnan(probs).any(axis=1)
+    z = np.log(np.maximum(probs[spoken], _LEAST)) / by
+    out: Floats = np.full(probs.shape, np.nan)
+    out[spoken] = np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
     return out
 
 

@@ -70,10 +70,19 @@ def _url(data: Dataset, value: Any) -> str | None:
     return f"data:image/{kind};base64,{base64.b64encode(found).decode()}"
 
 
-def blocks(n: int) -> Iterator[npt.NDArray[np.int64]]:
-    """The rows in consecutive pieces."""
-    for start in range(0, n, TOGETHER):
-        yield np.arange(start, min(start + TOGETHER, n))
+def blocks(data: Dataset) -> Iterator[tuple[npt.NDArray[np.int64], list[Shown]]]:
+    """The rows that hold anything to show, in consecutive pieces, with what is shown of each.
+
+    >>> data = Dataset(pa.table({"t": ["x", None, " "]}), {Role.TEXT: ["t"]})
+    >>> [rows.tolist() for rows, _ in blocks(data)]
+    [[0]]
+    """
+    for start in range(0, len(data), TOGETHER):
+        rows = np.arange(start, min(start + TOGETHER, len(data)))
+        found = shown(data, rows)
+        there = [i for i, one in enumerate(found) if one.text.strip() or one.images]
+        if there:
+            yield rows[there], [found[i] for i in there]
 
 
 def class_names(given: Sequence[tuple[str, str] | str], data: Dataset) -> list[ClassName]:
@@ -86,6 +95,12 @@ def class_names(given: Sequence[tuple[str, str] | str], data: Dataset) -> list[C
     if odd is not None:
         raise DrossError(f"the class {odd!r} is empty or named twice", fix="a model must be able to name each class")
     return found
+
+
+def values_of(classes: Sequence[ClassName], data: Dataset) -> list[Any]:
+    """The classes as the data's labels hold them (numbers, say), by name where it has none such."""
+    known = {str(value): value for value in data.classes} if data.has(Role.LABEL) else {}
+    return [known.get(c.name, c.name) for c in classes]
 
 
 def given_codes(data: Dataset, classes: Sequence[ClassName]) -> Codes:

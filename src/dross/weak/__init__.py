@@ -1,4 +1,4 @@
-"""Labels from rules: labeling functions in Python, rules in YAML, their application and their analysis.
+"""Labels from rules, annotators and other weak sources: their application, their analysis, what they say together.
 
 >>> from dross.weak import labeling_function
 >>> @labeling_function
@@ -24,9 +24,13 @@ _HOMES = {
     "analyse": "dross.weak.analysis",
     "Labelled": "dross.weak.api",
     "label": "dross.weak.api",
+    "Automatic": "dross.weak.automation",
+    "automatic": "dross.weak.automation",
+    "ask_again": "dross.weak.opinions",
+    "with_votes": "dross.weak.long",
 }
-__all__ = ["ABSTAIN", "Analysis", "Applied", "LabelingFunction", "Labelled", "Source", "analyse", "apply_rules",
-           "label", "labeling_function"]  # fmt: skip
+__all__ = ["ABSTAIN", "Analysis", "Applied", "Automatic", "LabelingFunction", "Labelled", "Source", "analyse",
+           "apply_rules", "ask_again", "automatic", "label", "labeling_function", "with_votes"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dross.core.dataset import Dataset
+from dross.core.dataset import Dataset, Rows
 from dross.core.errors import DrossError
 from dross.core.results import Labels
 from dross.core.roles import Role
@@ -19,9 +19,11 @@ from dross.models.crowd import Consensus
 from dross.weak.analysis import Analysis, analyse, given_codes
 from dross.weak.answers import text_of
 from dross.weak.apply import TIMEOUT, Applied, apply_rules
+from dross.weak.automation import Automatic, automatic
 from dross.weak.confidence import LEAST, fit_power, temper
 from dross.weak.estimate import check, estimate
 from dross.weak.gather import Rules
+from dross.weak.opinions import ask_again
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,45 @@ class Labelled:
         What the rules are worth.
     applied
         The rows with the rules' votes, and what became of each rule.
+    consensus
+        What the label model says of the votes by themselves; None where there is no vote.
     """
 
     labels: Labels
     analysis: Analysis
     applied: Applied
+    consensus: Consensus | None = None
 
-    def write(self, path: str | Path, *, format: str | None = None, overwrite: bool = False) -> int:  # noqa: A002
+    def ask_again(self, count: int) -> Rows:
+        """The rows to send for another opinion, the best first; see :func:`dross.weak.opinions.ask_again`."""
+        if count < 1:
+            raise DrossError(f"{count} rows cannot be sent for another opinion", fix="ask for at least one")
+        return np.arange(0) if self.consensus is None else ask_again(self.applied.votes(), self.consensus, count)[0]
+
+    def automatic(self, accuracy: float = 0.95) -> Automatic:
+        """The rows that can be labelled without a person at that accuracy; see :func:`dross.weak.automation.automatic`.
+
+        Judged by the given labels; needs some. What the label model says enters as it was before it was calibrated on
+        them, so that they judge it fairly.
+        """
+        raw = None if self.consensus is None else self.consensus.probs
+        return automatic(self.applied.data, self.labels, accuracy=accuracy, raw=raw)
+
+    def write(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,  # noqa: A002  (the word users know)
+        overwrite: bool = False,
+        automatic: Automatic | None = None,
+        again: Rows | None = None,
+    ) -> int:
         """Write the rows with their labels; see :func:`dross.weak.output.write_labelled`."""
         from dross.weak.output import write_labelled
 
-        return write_labelled(self.applied, self.labels, path, format=format, overwrite=overwrite)
+        return write_labelled(
+            self.applied, self.labels, path, format=format, overwrite=overwrite, automatic=automatic, again=again
+        )
 
 
 def label(
@@ -67,8 +97,8 @@ def label(
     Parameters
     ----------
     data
-        The rows, or a file of them. Columns with the role votes are sources beside the rules; given labels (role label)
-        are never shown to a rule and serve to measure accuracy.
+        The rows, or a file of them. Columns with the role votes or annotations are sources beside the rules; given
+        labels (role label) are never shown to a rule and serve to measure accuracy.
     rules, classes, store, timeout, progress
         As in :func:`dross.weak.apply_rules`.
     model
@@ -96,17 +126,33 @@ def label(
     """
     check(model)
     data = data if isinstance(data, Dataset) else load(data)
+    if data.has(Role.ANNOTATIONS):
+        data = annotators_as_sources(data)
     given = [rules] if isinstance(rules, str) or not isinstance(rules, Sequence) else list(rules)
     if not given and not data.has(Role.VOTES):
         raise DrossError(
-            "there is neither a rule nor a column of votes", fix="give rules, or name the columns of votes: votes=[…]"
+            "there is neither a rule nor a column of votes",
+            fix="give rules, or name the columns of votes (votes=[…]) or of annotators (annotations=[…])",
         )
     applied = apply_rules(data, given, classes=classes, store=store, timeout=timeout, progress=progress)
     consensus: Consensus | None = None
     if any(source.votes and not source.left_out for source in applied.sources):
         consensus = estimate(applied.votes(), model, balance)
     analysis = analyse(applied, model, consensus=consensus, seed=seed)
-    return Labelled(_labels(applied, consensus, model), analysis, applied)
+    return Labelled(_labels(applied, consensus, model), analysis, applied, consensus)
+
+
+def annotators_as_sources(data: Dataset) -> Dataset:
+    """The same rows, the columns of annotators counted among those of votes.
+
+    >>> import pyarrow as pa
+    >>> data = Dataset(pa.table({"ann": ["x"], "bob": ["y"]}), {Role.ANNOTATIONS: ["ann"], Role.VOTES: ["bob"]})
+    >>> annotators_as_sources(data).roles[Role.VOTES]
+    ('bob', 'ann')
+    """
+    roles: dict[Role, Sequence[str]] = {r: names for r, names in data.roles.items() if r is not Role.ANNOTATIONS}
+    roles[Role.VOTES] = (*data.roles.get(Role.VOTES, ()), *data.roles[Role.ANNOTATIONS])
+    return Dataset(data.table, roles, source=data.source, row_ids=data.row_ids)
 
 
 def _labels(applied: Applied, consensus: Consensus | None, model: str) -> Labels:
