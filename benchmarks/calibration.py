@@ -33,8 +33,8 @@ from dross.signals.probabilities import Probabilities
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 FDRS = (0.05, 0.1, 0.2, 0.3, 0.5)
-MOST = 8000
-"""Rows of a data set that are used; all 15,000 where people labelled them."""
+MOST = 4000
+"""Rows of a data set that are used."""
 
 
 @dataclass
@@ -46,10 +46,10 @@ class Problem:
     truth: np.ndarray
     given: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def cut(self, most: int = MOST) -> Problem:
-        """At most that many rows, drawn once."""
+    def cut(self, most: int = MOST, seed: int = 0) -> Problem:
+        """At most that many rows, drawn by the seed."""
         n = len(self.truth)
-        rows = np.sort(np.random.default_rng(0).permutation(n)[:most])
+        rows = np.sort(np.random.default_rng(seed).permutation(n)[:most])
         taken = pa.table(self.columns).take(pa.array(rows))
         columns = {name: taken.column(name) for name in taken.column_names}
         return Problem(columns, self.roles, self.truth[rows], {k: v[rows] for k, v in self.given.items()})
@@ -180,8 +180,13 @@ NOISE: dict[str, tuple[Callable[..., np.ndarray], tuple[float, ...]]] = {
 # ---- measuring ------------------------------------------------------------------------------------------------------
 
 
-def labellings(p: Problem, seed: int, probs: np.ndarray) -> Iterator[tuple[str, float, np.ndarray]]:
-    """The kinds of noise, the rate, and the labels; -1 where a labelling has none."""
+def labellings(
+    p: Problem, seed: int, probs: np.ndarray, *, own: bool = False
+) -> Iterator[tuple[str, float, np.ndarray]]:
+    """The kinds of noise, the rate, and the labels; -1 where one is missing. ``own``: only those the data came with."""
+    if own:
+        yield from ((name, float((g[g >= 0] != p.truth[g >= 0]).mean()), g) for name, g in p.given.items())
+        return
     k = int(p.truth.max()) + 1
     for kind, (make, rates) in NOISE.items():
         for rate in rates:
@@ -192,12 +197,12 @@ def labellings(p: Problem, seed: int, probs: np.ndarray) -> Iterator[tuple[str, 
             yield name.partition(":")[0], float((given[given >= 0] != p.truth[given >= 0]).mean()), given
 
 
-def measure(name: str, p: Problem, seed: int) -> Iterator[dict[str, Any]]:
+def measure(name: str, p: Problem, seed: int, *, own: bool = False) -> Iterator[dict[str, Any]]:
     """One record for each labelling of a data set."""
     base = Dataset(pa.table({**p.columns, "label": p.truth}), {**p.roles, Role.LABEL: ["label"]})
     clean = Signals(base)
     probs = np.asarray(clean[Probabilities()])
-    for kind, rate, labels in labellings(p, seed, probs):
+    for kind, rate, labels in labellings(p, seed, probs, own=own):
         data = base.with_column("label", pa.array(labels, mask=labels < 0))
         if len(data.classes) < 2:
             continue
@@ -338,19 +343,44 @@ def write(records: list[dict[str, Any]], folder: Path) -> None:
     (folder / "calibration.md").write_text(page)
 
 
+def people(draws: int, most: int) -> str:
+    """Labels that people wrote, over several draws of rows: promised against achieved."""
+    records: list[dict[str, Any]] = []
+    whole = cifar()
+    for seed in range(draws):
+        for record in measure("CIFAR-10N", whole.cut(most, seed), seed, own=True):
+            records.append(record)
+            shown = ", ".join(f"{fdr:g}: {record[f'at {fdr}']}" for fdr in FDRS)
+            print(f"draw {seed}, {record['wrong']} wrong, estimated {record['share']}: {shown}", flush=True)
+    head = ["labels by people", "wrong", "estimated", *(f"promised {fdr:g}" for fdr in FDRS), "cut-off 0.5"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for kind in whole.given:
+        own = [r for r in records if r["kind"] == kind]
+        wrong = np.mean([r["wrong"] / r["n"] for r in own])
+        share = np.mean([r["share"][0] for r in own if r["share"] is not None])
+        keys = [*(f"at {fdr}" for fdr in FDRS), "cut-off"]
+        cells_ = [f"{f:.3f} ± {e:.3f} (finds {r:.0%})" for f, e, r in (averages(own, key) for key in keys)]
+        lines.append("| " + " | ".join([kind.partition(": ")[2], f"{wrong:.1%}", f"{share:.1%}", *cells_]) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--raw", type=Path, default=Path("calibration-runs.json"))
     parser.add_argument("--sets", nargs="*", default=list(SETS))
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
+    parser.add_argument("--people", type=int, metavar="DRAWS", help="only people's labels, over so many draws of rows")
     options = parser.parse_args()
+    if options.people:
+        print(people(options.people, MOST))
+        return
     records = json.loads(options.raw.read_text()) if options.raw.exists() else []
     done = {(r["set"], r["seed"]) for r in records}
     for name in options.sets:
         try:
             problem = SETS[name]()
-            problem = problem.cut(15_000 if "people: one" in problem.given else MOST)
+            problem = problem.cut()
         except FileNotFoundError as error:
             print(f"{name} is left out: {error}")
             continue

@@ -260,7 +260,7 @@ def _copies(name: str, audit: Any, entity: np.ndarray) -> Iterator[Row]:
     copies[first] = False
     size = f"{len(entity):,} records, {copies.sum():,} copies"
     yield f"{name}: share of named twins that are right", size, float(np.mean(right)) if right else NONE, "", NONE
-    yield f"{name}: copies found", size, float(found.sum() / copies.sum()), "", NONE
+    yield f"{name}: copies found", size, float((found & copies).sum() / copies.sum()), "", NONE
 
 
 def adbench(root: Path) -> Iterator[Row]:

@@ -3,7 +3,7 @@
     python benchmarks/scaling.py --write docs/scaling.svg
 
 A table of ten numbers and a label of five classes, one in ten of them wrong; each size is a process of its own. The
-dashed lines grow as n log n from the first size.
+dashed lines grow as n log n to the last size: a curve that falls below its line grows faster.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def one(n: int) -> None:
 def panel(x0: int, title: str, sizes: list[int], values: list[float]) -> str:
     """A log-log plot with its n log n line."""
     low, high = min(v for v in values if v > 0) / 2, max(values) * 2
-    law = [values[0] * n * np.log(n) / (sizes[0] * np.log(sizes[0])) for n in sizes]
+    law = [values[-1] * n * np.log(n) / (sizes[-1] * np.log(sizes[-1])) for n in sizes]
     span = np.log(sizes[-1] / sizes[0])
 
     def point(n: float, v: float) -> tuple[float, float]:
@@ -59,9 +59,11 @@ def panel(x0: int, title: str, sizes: list[int], values: list[float]) -> str:
         parts.append(f'<line x1="{x0 + LEFT}" x2="{x0 + WIDTH - 16}" y1="{y}" y2="{y}" stroke="#ddd"/>')
         parts.append(f'<text x="{x0 + LEFT - 6}" y="{y + 4}" text-anchor="end">{10.0**power:g}</text>')
     tens = [n for n in sizes if np.log10(n) % 1 == 0]
-    parts += [f'<text x="{point(n, low)[0]}" y="{HEIGHT - 18}" text-anchor="middle">{n:,}</text>' for n in tens]
+    for n in tens:
+        anchor = "end" if n == sizes[-1] else "middle"
+        parts.append(f'<text x="{point(n, low)[0]}" y="{HEIGHT - 18}" text-anchor="{anchor}">{n:,}</text>')
     for series, style in ((law, 'stroke="#999" stroke-dasharray="4 4"'), (values, 'stroke="#b5451d" stroke-width="2"')):
-        line = " ".join(f"{x},{y}" for x, y in (point(n, min(v, high)) for n, v in zip(sizes, series, strict=True)))
+        line = " ".join(f"{x},{y}" for x, y in (point(n, v) for n, v in zip(sizes, series, strict=True) if v >= low))
         parts.append(f'<polyline fill="none" {style} points="{line}"/>')
     parts += [f'<circle cx="{x}" cy="{y}" r="3" fill="#b5451d"/>' for x, y in map(point, sizes, values)]
     return "".join(parts)
@@ -92,7 +94,7 @@ def main() -> None:
         named = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in slow)
         print(f"| {n:,} | {row['seconds']:.2f} | {row['cpu']:.2f} | {row['MB']:,.0f} | {named} |", flush=True)
     if asked.write:
-        drawn = panel(0, "seconds", sizes, [m["seconds"] for m in medians])
+        drawn = panel(0, "CPU seconds", sizes, [m["cpu"] for m in medians])
         drawn += panel(WIDTH, "memory beyond the data, MB", sizes, [max(m["MB"], 1) for m in medians])
         head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {HEIGHT}" font-family="sans-serif" '
         asked.write.write_text(head + f'font-size="11" role="img">{drawn}</svg>\n', encoding="utf-8")

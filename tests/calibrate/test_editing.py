@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dross.calibrate.editing import edit_image, edit_record, edit_text, mix_images, mix_texts
+from dross.calibrate.editing import edit_image, edit_record, edit_text, edited, mix_images, mix_texts, mixed
+from dross.core.dataset import Dataset
+from dross.core.roles import Role
+from dross.core.signal import Signals
 from dross.signals.content_hash import normalise
+from dross.testing.planted import sentence
 
 
 @given(st.text(max_size=60), st.integers(0, 8), st.integers(0, 100))
@@ -66,3 +72,20 @@ def test_halves_of_images() -> None:
     assert other is not None
     assert other.shape == (9, 3, 3)
     assert mix_images(None, black) is None
+
+
+@pytest.mark.parametrize("role", [Role.FEATURES, Role.TEXT])
+def test_long_fields_of_records_are_mixed_and_edited_word_by_word(role: Role, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    long = [sentence(rng, 12) for _ in range(80)]
+    short = [f"name{i}" for i in range(80)]
+    data = Dataset(pa.table({"title": long, "who": short, "note": long[::-1]}), {role: ["title", "who", "note"]})
+    parents = [rng.permutation(80) for _ in range(4)]
+    new = mixed(data, Signals(data), parents, rng, tmp_path)
+    assert not set(new.column("title").to_pylist()) & set(long), "a whole long field would make it a near copy"
+    assert set(new.column("who").to_pylist()) <= set(short)
+    rows = np.arange(80)
+    copies = edited(data, Signals(data), rows, 0.05, rng, tmp_path)
+    kept = [len(set(a.split()) & set(b.split())) for a, b in zip(copies.column("title").to_pylist(), long, strict=True)]
+    assert min(kept) >= 8, "an edited copy still is one"
+    assert copies.column("title").to_pylist() != long

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import dross
 from dross import claims as claims_
 from dross.claims import Budget, Claim, Evidence
 from dross.cli.claims import markdown
+from dross.core import registry
 from dross.core.registry import methods
 from tests.reliability.running import run
 
@@ -37,6 +40,22 @@ def test_methods_as_a_table_and_as_markdown() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \|", page.out, re.MULTILINE)
     assert sorted(rows) == sorted(methods())
     assert {line.replace("\\|", "").count("|") for line in page.out.splitlines() if line.startswith("|")} == {6}
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_method_of_others_that_cannot_be_imported_costs_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = EntryPoint("theirs", "no_such_package:Method", registry.ENTRY_POINTS)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **chosen: EntryPoints([theirs]).select(**chosen))
+    for kept in (registry.methods, registry._installed):
+        kept.cache_clear()
+        monkeypatch.setattr(registry, kept.__name__, kept.__wrapped__)
+    done = run("methods", "--json", "--verb", "detect")
+    assert done.code == 0
+    assert len(done.out.splitlines()) > 20
+    assert set(done.err.splitlines()) == {
+        "dross: note: the method 'theirs' (no_such_package:Method) is left out: "
+        "ModuleNotFoundError: No module named 'no_such_package'"
+    }
 
 
 def test_methods_of_a_verb() -> None:

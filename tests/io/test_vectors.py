@@ -8,6 +8,7 @@ import pytest
 
 from dross.core.errors import DrossError
 from dross.core.roles import Role
+from dross.io import load
 from dross.io.vectors import check_probs, stacked, vectors
 
 TABLE = pa.table({"x": [1, 2], "v": [[1.0, 2.0], [3.0, 4.0]], "ragged": [[1.0], [1.0, 2.0]], "gap": [[1.0], None]})
@@ -18,7 +19,8 @@ TABLE = pa.table({"x": [1, 2], "v": [[1.0, 2.0], [3.0, 4.0]], "ragged": [[1.0], 
     ["v", np.array([[1, 2], [3, 4]], np.float16), [[1.0, 2.0], [3.0, 4.0]], pa.array([[1, 2], [3, 4]])],
 )
 def test_every_way_to_give_them(given: object) -> None:
-    matrix = vectors(given, TABLE, Role.EMBEDDING)
+    matrix, names = vectors(given, TABLE, Role.EMBEDDING)
+    assert names is None
     assert matrix.dtype == np.float32
     assert matrix.tolist() == [[1, 2], [3, 4]]
 
@@ -49,7 +51,7 @@ def test_files(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([[{}]]), allow_pickle=True)
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY\x01")
     for name in ("a.npy", "one.npz"):
-        assert vectors(tmp_path / name, TABLE, Role.EMBEDDING).tolist() == matrix.tolist()
+        assert vectors(tmp_path / name, TABLE, Role.EMBEDDING)[0].tolist() == matrix.tolist()
     for name, says in {
         "two.npz": "none is called 'embedding': a, b",
         "flat.npy": "must be a matrix",
@@ -66,7 +68,8 @@ def test_stacked_slices() -> None:
 
 
 def test_probabilities_of_several_labels_need_not_sum_to_one() -> None:
-    check_probs(np.array([[0.9, 0.8]], np.float32), ["a", "b"], exclusive=False)
+    check_probs(np.array([[0.9, 0.8]], np.float32), exclusive=False)
+    check_probs(np.full((1, 3), 1 / 3, np.float16).astype(np.float32))
+    rows = {"x": [1, 2], "y": [["a"], ["a", "b"]]}
     with pytest.raises(DrossError, match="3 columns of probabilities for 2 classes"):
-        check_probs(np.full((1, 3), 0.3, np.float32), ["a", "b"], exclusive=False)
-    check_probs(np.full((1, 3), 1 / 3, np.float16).astype(np.float32), [1, 2, 3])
+        load(rows, labels="y", pred_probs=np.full((2, 3), 0.3))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,23 @@ def test_one_that_was_there_or_is_used_or_only_interrupted_stays(workspace: Path
     with pytest.raises(DrossError, match="the report"):
         recorded()
     assert Ledger.open(tmp_path / "used").runs()
+
+
+@pytest.mark.parametrize("command", ["report", "prove"])
+def test_reports_and_proofs_hold_the_workspace(
+    command: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They write signals too: an audit that ends meanwhile must not take what they are writing for leftovers."""
+    from tests.reliability.running import run
+
+    seen = []
+
+    @contextmanager
+    def watched(folder: Path) -> Iterator[None]:
+        seen.append(folder)
+        yield
+
+    monkeypatch.setattr("dross.job.holding.held", watched)
+    done = run(command, "--workspace", workspace)
+    assert done.code == 2, "there is no audit to tell of"
+    assert seen == [workspace]

@@ -150,7 +150,12 @@ CASES: dict[str, tuple[Callable[[], None] | None, tuple[str, ...], str]] = {
     "probabilities in no such column": (
         csv(),
         (*AUDIT, "--pred-probs", "x5"),
-        r"'x5' is neither a column nor a \.npy or \.npz file\. choose one of: x0",
+        r"'x5' is neither a column nor a \.npy, \.npz, \.parquet or \.csv file\. choose one of: x0",
+    ),
+    "probabilities whose columns name other classes": (
+        lambda: [csv()(), pl.DataFrame(THIRDS, schema=["c0", "c1", "d"], orient="row").write_csv("p.csv")],  # type: ignore[func-returns-value]
+        (*AUDIT, "--pred-probs", "p.csv"),
+        r"no column of probabilities is called 'c2', as a label is \(1 such labels\) \(in pred_probs\)\.",
     ),
     "probabilities in another kind of file": (
         lambda: [csv()(), raw("junk", "p.npy")()],  # type: ignore[func-returns-value,dict-item]

@@ -208,4 +208,3 @@ def test_a_signal_that_was_damaged_is_measured_again() -> None:
     (stored / "indices.npy").write_bytes(b"damaged")
     assert audit(Path("w")).code == 0
     assert Ledger.open("w").findings("r2").equals(first)
-

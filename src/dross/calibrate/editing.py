@@ -17,6 +17,8 @@ from dross.core.signal import Signals
 from dross.signals.neighbours import Neighbours
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+PROSE = 4
+"""A field of so many words is mixed and edited word by word; a shorter one (a name, a category) as a whole."""
 Pixels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float32]
 
@@ -53,7 +55,7 @@ def edited(
 def mixed(data: Dataset, signals: Signals, parents: list[Rows], rng: np.random.Generator, folder: Path) -> pa.Table:
     """Sound new rows that are copies of none, shape (m rows); what is not content comes from the first parents.
 
-    Each word of a text, and each field of a record, is that of one of the parents, a row of each of ``parents``;
+    Each word of a text, and each short field of a record, is that of one of the parents, a row of each of ``parents``;
     images are halves of two; vectors and cells are mixed from the surroundings of the first, so that the new row lies
     where the data lies.
     """
@@ -67,7 +69,11 @@ def mixed(data: Dataset, signals: Signals, parents: list[Rows], rng: np.random.G
         step = X[neighbour_of(signals, one, rng)] - X[neighbour_of(signals, one, rng)]
         new[data.name_of(Role.EMBEDDING)] = _vectors(X[one] + step)
     for name in data.roles.get(Role.FEATURES, ()):
-        new[name] = _plain(data.table.column(name).take(pa.array(neighbour_of(signals, one, rng))))
+        column = data.table.column(name)
+        new[name] = _plain(column.take(pa.array(neighbour_of(signals, one, rng))))
+        if _is_prose(new[name]):
+            others = [column.take(pa.array(neighbour_of(signals, one, rng))).to_pylist() for _ in parents[1:]]
+            new[name] = _strings([_mix(list(f), rng) for f in zip(new[name].to_pylist(), *others, strict=True)])
     return _with(table, new)
 
 
@@ -96,11 +102,24 @@ def _mixed_texts(data: Dataset, parents: list[Rows], rng: np.random.Generator) -
     new = {}
     for name in fields:
         families = zip(*(_texts(table, name) for table in tables), strict=True)
-        if len(fields) > 1:  # records: each field is one parent's
-            new[name] = _strings([family[int(rng.integers(len(family)))] for family in families])
-        else:
-            new[name] = _strings([mix_texts(list(family), rng) for family in families])
+        mix = _mix if len(fields) > 1 else mix_texts
+        new[name] = _strings([mix(list(family), rng) for family in families])
     return new
+
+
+def _mix(parents: list[str | None], rng: np.random.Generator) -> str | None:
+    """A field of a record: that of one parent where the first's is short, for a long one may be most of the row."""
+    if parents[0] is not None and len(parents[0].split()) >= PROSE:
+        return mix_texts(parents, rng)
+    return parents[int(rng.integers(len(parents)))]
+
+
+def _is_prose(values: pa.Array) -> bool:
+    """Whether most cells are texts of several words."""
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return False
+    words = [len(text.split()) for text in values.drop_null().to_pylist()]
+    return bool(words) and float(np.median(words)) >= PROSE
 
 
 def _mixed_images(data: Dataset, one: Rows, other: Rows, folder: Path) -> pa.Array:
@@ -274,7 +293,7 @@ def neighbour_of(signals: Signals, rows: Rows, rng: np.random.Generator) -> Rows
 
 
 def _one_cell(data: Dataset, table: pa.Table, rng: np.random.Generator) -> dict[str, pa.Array]:
-    """Each row gets another row's value in one feature column, or a number moved by a hundredth of its spread."""
+    """Each row changes in one feature column: another row's value, a number a hundredth off, a long text edited."""
     names = data.roles[Role.FEATURES]
     which = rng.integers(len(names), size=table.num_rows)
     new = {}
@@ -286,6 +305,11 @@ def _one_cell(data: Dataset, table: pa.Table, rng: np.random.Generator) -> dict[
             spread = _spread(data.numbers(name))
             moved = pc.add(pc.cast(column, pa.float64()), pa.array(rng.normal(size=len(column)) * 0.01 * spread))
             changed = pc.cast(moved, kind)
+        elif _is_prose(column):
+            texts = column.to_pylist()
+            changed = _strings(
+                [t if t is None else edit_text(t, max(1, round(0.1 * len(t.split()))), rng) for t in texts]
+            )
         else:
             changed = _plain(data.table.column(name).take(pa.array(rng.integers(len(data), size=len(column)))))
         new[name] = pc.if_else(pa.array(which == c), changed, column)

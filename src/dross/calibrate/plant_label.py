@@ -55,7 +55,9 @@ def noise_of(data: Dataset, signals: Signals) -> Matrix:
         probs = signals[Probabilities()]
         if probs.shape == (len(data), k):
             step = -(-len(data) // ENOUGH)
-            return noise_rates(data.codes[::step], np.asarray(probs[::step]))
+            rates = noise_rates(data.codes[::step], np.asarray(probs[::step]))
+            rates[:, np.bincount(data.codes[data.codes >= 0], minlength=k) == 0] = 0.0  # nobody writes such a label
+            return rates
     return np.full((1, k), 1 / max(1, k - 1))
 
 

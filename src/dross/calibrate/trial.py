@@ -66,7 +66,7 @@ def run_trial(
     data: Dataset, signals: Signals, issue: Issue, found: Found, rng: np.random.Generator
 ) -> Trial | NotApplicable:
     """Plant with the first planter that knows the issue and has something to work on, and score what it planted."""
-    reason = f"defects of the kind {issue.value!r} cannot be planted"
+    reason = "defects of this kind cannot be planted"
     for planter in planters().get(issue, []):
         variants = planter.plant(data, signals, issue, rng)
         if isinstance(variants, NotApplicable):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import typer
@@ -20,7 +21,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode gets codes for what it cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
-        _app()()
+        with warnings.catch_warnings():
+            warnings.showwarning = _remark
+            _app()()
     except DrossError as error:
         _say(f"dross: {error}")
         sys.exit(2)
@@ -64,6 +67,18 @@ def _app() -> typer.Typer:
         module = importlib.import_module(f"dross.cli.{file.stem}")
         app.command(file.stem)(module.command)
     return app
+
+
+def _remark(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Show a warning as one line, without the place in the code that Python names."""
+    _say(f"dross: note: {message}")
 
 
 def _say(text: str) -> None:

@@ -25,11 +25,12 @@ def command(
     import json
 
     from dross.cli._console import out, plain
+    from dross.job.holding import held
     from dross.ledger import Ledger, workspace_for
     from dross.report.stored import NAME, keep_proof, render_stored
     from dross.report.terminal import proof as show
 
-    with Ledger.open(workspace_for(given=workspace)) as ledger:
+    with Ledger.open(workspace_for(given=workspace)) as ledger, held(ledger.workspace):
         proof = _prove(ledger, test, repeats, seed)
         kept = keep_proof(ledger, proof)
         report = ledger.workspace / NAME

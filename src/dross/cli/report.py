@@ -17,9 +17,10 @@ def command(
 ) -> None:
     """Write the report of an audit: one HTML file that needs no network."""
     from dross.cli._console import out as console
+    from dross.job.holding import held
     from dross.ledger import Ledger, workspace_for
     from dross.report.stored import render_stored
 
-    with Ledger.open(workspace_for(given=workspace)) as ledger:
+    with Ledger.open(workspace_for(given=workspace)) as ledger, held(ledger.workspace):
         where = render_stored(ledger, out, run)
     console().print(f"Report: {where}", soft_wrap=True)

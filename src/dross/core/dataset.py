@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,8 @@ from dross.core.roles import Role, Task, task_of
 
 Codes = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
+CLASSES = b"dross.classes"
+"""Table metadata: the classes of the user's probabilities as a JSON list, where some of them occur in no row."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +187,21 @@ class Dataset:
         codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
         used = np.bincount(codes[codes >= 0], minlength=len(values)) > 0
         keep = [i for i, value in enumerate(values) if used[i] and value is not None]
-        keep.sort(key=lambda i: _sort_key(values[i]))
+        known = [values[i] for i in keep]
+        classes = sorted({*known, *self._given_classes(known)}, key=sort_key)
+        place = {value: j for j, value in enumerate(classes)}
         rank = np.full(len(values) + 1, -1, np.int32)
-        rank[keep] = np.arange(len(keep), dtype=np.int32)
-        return rank[codes], [values[i] for i in keep]
+        rank[keep] = [place[value] for value in known]
+        return rank[codes], classes
+
+    def _given_classes(self, known: list[Any]) -> list[Any]:
+        """The classes of the user's probabilities, where these are the only ones that occur."""
+        stored = (self.table.schema.metadata or {}).get(CLASSES)
+        if stored is None or not self.has(Role.PROBS):
+            return []
+        named: list[Any] = json.loads(stored)
+        fits = self.column(Role.PROBS).type.list_size == len(named) and set(known) <= set(named)
+        return named if fits else []
 
     @property
     def codes(self) -> Codes:
@@ -196,7 +210,7 @@ class Dataset:
 
     @property
     def classes(self) -> list[Any]:
-        """The distinct labels, sorted."""
+        """The distinct labels, sorted; with them the classes that only the user's own probabilities name."""
         return self._encoded[1]
 
     @cached_property
@@ -254,8 +268,12 @@ class Dataset:
             yield self.slice(start, min(start + size, len(self)))
 
 
-def _sort_key(value: Any) -> tuple[int, float, str]:
-    """Numbers before texts, each in its own order."""
+def sort_key(value: Any) -> tuple[int, float, str]:
+    """Numbers before texts, each in its own order: how classes are sorted.
+
+    >>> sorted(["b", 2, "a", 10], key=sort_key)
+    [2, 10, 'a', 'b']
+    """
     if isinstance(value, bool | int | float):
         return (0, float(value), "")
     return (1, 0.0, str(value))

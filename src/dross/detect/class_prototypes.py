@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from dross.core.results import Findings, Issue, NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.models.given_labels import Probs, labels_and_probs, row_chunks
+from dross.models.small_loss import loss_mixture, mixture_step, standardised
 from dross.signals.principal import Principal
 from dross.signals.probabilities import Probabilities
 
@@ -25,51 +26,12 @@ SAMPLE = 10_000
 """Rows from which spreads are taken."""
 LEAST_PER_CLASS = 5
 _LEAST_PROBABILITY = 1e-6
-_LOSS_FLOOR, _FLOOR = 0.1, 0.4
-"""Least standard deviation of a component, of all losses and within a class, in units of the whole."""
+_FLOOR = 0.4
+"""Least standard deviation of a component within a class, in units of the whole."""
 _SHRINKAGE = 0.1
-_STEPS = 10
 
 
 # ---- the mathematics ---------------------------------------------------------------------------------------------
-
-
-def mixture_step(features: Values, groups: Codes, k: int, clean: Values, floor: float) -> Values:
-    """One EM step of a two-component Gaussian mixture for each of k groups: the new chance of being clean, (n,).
-
-    ``features`` (n, f), standardised, are taken as independent within a component, which is no narrower
-    than ``floor``; ``clean`` is the chance before.
-
-    >>> x = np.array([[-1.0], [-0.9], [1.1], [1.0]])
-    >>> mixture_step(x, np.zeros(4, np.int32), 1, np.array([0.9, 0.9, 0.1, 0.1]), 0.1).round(1).tolist()
-    [1.0, 1.0, 0.0, 0.0]
-    """
-    size = np.bincount(groups, minlength=k)
-    odds = np.zeros(len(features))
-    for sign, share in ((1.0, clean), (-1.0, 1.0 - clean)):
-        weight = np.maximum(np.bincount(groups, share, k), 1e-9)
-        odds += sign * np.log(np.clip(weight / np.maximum(size, 1), 0.02, 0.98))[groups]
-        for x in features.T:
-            mean = np.bincount(groups, share * x, k) / weight
-            away = np.square(x - mean[groups])
-            variance = np.bincount(groups, share * away, k) / weight + floor**2
-            odds -= sign * (0.5 * away / variance[groups] + 0.5 * np.log(variance)[groups])
-    chance: Values = 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
-    return chance
-
-
-def loss_mixture(losses: Values) -> Values:
-    """The chance that each row is clean by one two-component mixture of all losses, whatever the class, shape (n,).
-
-    >>> loss_mixture(np.array([0.1, 0.2, 0.1, 3.0])).round(1).tolist()
-    [1.0, 1.0, 1.0, 0.0]
-    """
-    x = standardised(losses)[:, None]
-    everyone = np.zeros(len(losses), np.int32)
-    clean = (x[:, 0] < 0).astype(np.float64)
-    for _ in range(_STEPS):
-        clean = mixture_step(x, everyone, 1, clean, _LOSS_FLOOR)
-    return clean
 
 
 def prototypes(X: Vectors, labels: Codes, k: int, clean: Values) -> tuple[Vectors, Vectors]:
@@ -133,17 +95,6 @@ def clean_chances(X: Vectors, labels: Codes, losses: Values, k: int, rounds: int
     return np.where(margin > 0, (1 + clean) / 2, clean), other
 
 
-def standardised(values: npt.NDArray[Any]) -> Values:
-    """Shifted and scaled to mean 0 and standard deviation 1; all 0 where the values are constant.
-
-    >>> standardised(np.array([1.0, 3.0])).tolist(), standardised(np.array([2.0, 2.0])).tolist()
-    ([-1.0, 1.0], [0.0, 0.0])
-    """
-    x = np.asarray(values, np.float64)
-    away = x - x.mean()
-    return np.asarray(away / max(float(away.std()), 1e-12))
-
-
 # ---- the detector ------------------------------------------------------------------------------------------------
 
 
@@ -189,7 +140,11 @@ class ClassPrototypes(Detector):
         labels, own = given[rows], _own(P, given, rows)
         X = signals[Principal()][rows] if len(rows) < len(given) else signals[Principal()]
         clean, other = clean_chances(X, labels, -np.log(np.maximum(own, _LEAST_PROBABILITY)), k, self.rounds)
-        noisy = np.bincount(labels, 1 - clean, k) / np.maximum(np.bincount(labels, minlength=k), 1)
+        sizes = np.bincount(labels, minlength=k)
+        if not sizes.all():  # a class that no row has yet has no prototype; the user's own model may know it
+            likeliest = P[rows].argmax(axis=1)
+            other = np.where(sizes[likeliest] == 0, likeliest, other).astype(other.dtype)
+        noisy = np.bincount(labels, 1 - clean, k) / np.maximum(sizes, 1)
         return Findings(
             Issue.LABEL,
             rows,

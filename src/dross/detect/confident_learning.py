@@ -271,9 +271,11 @@ def find_label_issues(labels: npt.ArrayLike, probs: npt.ArrayLike) -> tuple[Mask
 # ---- the passes over the rows ------------------------------------------------------------------------------------
 
 
-def _find(given: Codes, P: Probs) -> tuple[Mask, Scores, Matrix]:
-    """The pruned rows, the score of every row and the calibrated joint; inputs are checked."""
+def _find(given: Codes, P: Probs, *, lend: bool = False) -> tuple[Mask, Scores, Matrix]:
+    """The pruned rows, all scores and the calibrated joint; with ``lend`` a class without rows has a mean threshold."""
     thresholds, counts, scores = _thresholds(given, P)
+    if lend and counts.any() and not counts.all():
+        thresholds = np.where(counts > 0, thresholds, thresholds[counts > 0].mean())
     confident, mask = _joint(given, P, thresholds)
     joint = calibrated_joint(confident, counts)
     wanted = prune_counts(joint, counts)
@@ -349,7 +351,8 @@ class ConfidentLearning(Detector):
 
     Northcutt, Jiang, Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", 2019. Where two classes
     reach their thresholds the paper takes the more probable; so does this (some implementations take the most
-    probable of all classes, reached or not). A row is pruned only towards a class more probable than its own.
+    probable of all classes, reached or not). A row is pruned only towards a class more probable than its own. A class
+    that only the user's probabilities know, and no row carries, has the mean threshold of the others.
     """
 
     paper: ClassVar = Paper("Confident Learning: Estimating Uncertainty in Dataset Labels", 2019, "1911.00068")
@@ -364,7 +367,7 @@ class ConfidentLearning(Detector):
         if isinstance(found, NotApplicable):
             return found
         given, P = found
-        mask, scores, joint = _find(given, P)
+        mask, scores, joint = _find(given, P, lend=True)
         rows = np.flatnonzero(given >= 0)
         suggestion = likeliest_other(given, P)[rows]
         return Findings(

@@ -158,7 +158,8 @@ def _believe(
 ) -> tuple[Shares, Shares, Codes]:
     """For the labelled rows: belief in the given label at each power, the neighbours' part, the next best label."""
     k = P.shape[1]
-    prior = np.bincount(given[rows], minlength=k) / len(rows)
+    counts = np.maximum(np.bincount(given[rows], minlength=k), 1)  # a class that no row has yet is rare, not impossible
+    prior = counts / counts.sum()
     shares = np.empty((len(rows), len(SHARPNESS)), np.float32)
     agreement, suggestion = np.empty(len(rows), np.float32), np.empty(len(rows), np.int32)
 

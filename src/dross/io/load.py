@@ -10,11 +10,12 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dross.core.dataset import Dataset, Source
 from dross.core.errors import DrossError, nearest
 from dross.core.roles import Role
-from dross.io import columnar, delimited, huggingface, images, jsonlines, labels
+from dross.io import classes, columnar, delimited, huggingface, images, jsonlines, labels
 from dross.io.guess import Guess, guess
 from dross.io.memory import as_table, column_of, columns_of
 from dross.io.paths import Found, find
@@ -70,8 +71,9 @@ def load(source: Any = None, *, X: Any = None, **roles: Unpack[Keywords]) -> Dat
     **roles
         ``label="stars"``, ``text=["title", "body"]``, ``features=[…]`` and so on name columns; with data in memory
         they may be arrays, one value per row. A role that is not mentioned is guessed; ``role=None`` switches the guess
-        off. ``embedding`` and ``pred_probs`` are a column, an array of shape (n, d) or (n, k), or a ``.npy`` or
-        ``.npz`` file; the columns of ``pred_probs`` follow the sorted labels.
+        off. ``embedding`` and ``pred_probs`` are a column, an array of shape (n, d) or (n, k), a table of numbers, or
+        a ``.npy``, ``.npz``, ``.parquet`` or ``.csv`` file. The columns of ``pred_probs`` follow the sorted labels, or
+        are called as the classes (:mod:`dross.io.classes`), some of which then may occur in no row.
 
     Raises
     ------
@@ -111,9 +113,7 @@ def load(source: Any = None, *, X: Any = None, **roles: Unpack[Keywords]) -> Dat
     ids = _own_ids(state)
     origin = None if found is None else Source(str(where), found.format, _plain_options(given))
     data = Dataset(_remember(state), state.roles, source=origin, row_ids=ids)
-    if data.has(Role.PROBS):
-        _check_given_probs(data)
-    return data
+    return _with_checked_probs(data) if data.has(Role.PROBS) else data
 
 
 def describe_roles(data: Dataset) -> list[tuple[str, tuple[str, ...], str]]:
@@ -132,7 +132,12 @@ def remarks(data: Dataset) -> list[str]:
     >>> remarks(load({"price": [10.5, 20.25, 31.75]}, label="price"))
     ["the label 'price' has 3 distinct fractions: a number to predict (regression); as text they would be classes"]
     """
-    return list(_remarks(data.table).get("notes", []))
+    notes = list(_remarks(data.table).get("notes", []))
+    unused = classes.absent(data) if data.has(Role.PROBS, Role.LABEL) else []
+    if unused:
+        shown = ", ".join(str(name) for name in unused[:5]) + (", …" if len(unused) > 5 else "")
+        notes.append(f"the probabilities know classes that no row is labelled with ({len(unused):,}): {shown}")
+    return notes
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------
@@ -206,7 +211,7 @@ def _place(
         if value is None or (isinstance(value, list | tuple) and not value):
             columns[role] = None
         elif role in _MATRICES:
-            matrix = vectors(value, table, role)
+            matrix, names = vectors(value, table, role)
             own = isinstance(value, str) and value in table.column_names
             if own and pa.types.is_fixed_size_list(table.schema.field(value).type):
                 columns[role] = (value,)
@@ -214,12 +219,13 @@ def _place(
                 check_names([*table.column_names, ADDED[role]], where)
                 table = table.append_column(ADDED[role], as_column(matrix))
                 columns[role] = (ADDED[role],)
+                table = classes.named(table, names) if names is not None and role is Role.PROBS else table
         elif _names_columns(value) and not (where is None and _are_values(value, table)):
-            names = (value,) if isinstance(value, str) else tuple(value)
-            for name in names:
+            own_names = (value,) if isinstance(value, str) else tuple(value)
+            for name in own_names:
                 if name not in table.column_names:
                     raise DrossError(f"there is no column {name!r}", where=where, fix=nearest(name, table.column_names))
-            columns[role] = names
+            columns[role] = own_names
         elif where is not None:
             raise DrossError(
                 f"{role} is an array, but the data is a file", where=where, fix=f"name a column: {role}=COLUMN"
@@ -319,13 +325,15 @@ def _own_ids(state: Guess) -> Any:
     return Dataset(own, {}).row_ids
 
 
-def _check_given_probs(data: Dataset) -> None:
-    classes = None
+def _with_checked_probs(data: Dataset) -> Dataset:
+    """The data with the user's probabilities in the order of the classes; an error when they are none."""
+    check_probs(data.matrix(Role.PROBS), exclusive=not data.has(Role.LABELS))
     if data.has(Role.LABEL):
-        classes = data.classes
-    elif data.has(Role.LABELS):
-        classes = sorted(pa.compute.unique(data.column(Role.LABELS).combine_chunks().flatten()).drop_null().to_pylist())
-    check_probs(data.matrix(Role.PROBS), classes, exclusive=not data.has(Role.LABELS))
+        return classes.with_classes(data)
+    if data.has(Role.LABELS):
+        values = pc.unique(data.column(Role.LABELS).combine_chunks().flatten()).drop_null().to_pylist()
+        classes.matched(sorted(values), data.column(Role.PROBS).type.list_size, None)
+    return data
 
 
 # ---- what is remembered ---------------------------------------------------------------------------------------------

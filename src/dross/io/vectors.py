@@ -16,6 +16,7 @@ import pyarrow as pa
 from dross.core.errors import DrossError, nearest
 from dross.core.paths import expanded
 from dross.core.roles import Role
+from dross.io import columnar, delimited
 from dross.io.memory import column_of
 from dross.io.paths import reading
 
@@ -24,6 +25,7 @@ ADDED = {Role.EMBEDDING: "__embedding", Role.PROBS: "__probs"}
 """The names of columns that dross adds to the user's."""
 TOLERANCE = 1e-3
 """How far from one the probabilities of a row may sum: half-precision floats are common."""
+_TABLES = {".parquet", ".csv", ".tsv"}
 _WORDS = {Role.EMBEDDING: "embedding", Role.PROBS: "pred_probs"}
 
 
@@ -36,13 +38,17 @@ def users(table: pa.Table) -> pa.Table:
     return table.select([name for name in table.column_names if name not in ADDED.values()])
 
 
-def vectors(given: Any, table: pa.Table, role: Role) -> Matrix:
-    """The matrix that the user named or gave for ``role``, shape (n, d), float32."""
+def vectors(given: Any, table: pa.Table, role: Role) -> tuple[Matrix, list[str] | None]:
+    """The matrix that the user named or gave for ``role``, shape (n, d), float32; and its columns' names, if any."""
     word = _WORDS[role]
+    names: list[str] | None = None
     if isinstance(given, Path) or (isinstance(given, str) and given not in table.column_names):
-        matrix = _stored(expanded(given), table, word)
+        matrix, names = _stored(expanded(given), table, word)
     elif isinstance(given, str):
         matrix = stacked(table.column(given), given)
+    elif hasattr(given, "columns") and hasattr(given, "to_numpy"):  # a pandas or polars table
+        names = [str(name) for name in given.columns]
+        matrix = stacked(column_of(given.to_numpy(), word)[0], word)
     else:
         column, _ = column_of(given, word)
         matrix = stacked(column, word)
@@ -54,7 +60,7 @@ def vectors(given: Any, table: pa.Table, role: Role) -> Matrix:
     if not np.isfinite(matrix).all():
         row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
         raise DrossError(f"{word} holds a NaN or infinity in row {row}", fix="compute that row again, or leave it out")
-    return matrix
+    return matrix, names
 
 
 def as_column(matrix: Matrix) -> pa.ChunkedArray:
@@ -89,12 +95,12 @@ def stacked(column: pa.ChunkedArray, name: str) -> Matrix:
     return np.asarray(flat, np.float32).reshape(-1, width)
 
 
-def check_probs(probs: Matrix, classes: list[Any] | None, *, exclusive: bool = True) -> None:
-    """Refuse probabilities that are negative, above one, do not sum to one, or do not match the classes.
+def check_probs(probs: Matrix, *, exclusive: bool = True) -> None:
+    """Refuse probabilities that are negative, above one, or do not sum to one.
 
     ``exclusive`` is False where a row may have several labels: its probabilities then need not sum to one.
 
-    >>> check_probs(np.array([[0.5, 0.6]], np.float32), None)
+    >>> check_probs(np.array([[0.5, 0.6]], np.float32))
     Traceback (most recent call last):
     dross.core.errors.DrossError: the probabilities of row 0 sum to 1.1, not 1 (1 such rows) (in pred_probs). ...
     """
@@ -113,36 +119,50 @@ def check_probs(probs: Matrix, classes: list[Any] | None, *, exclusive: bool = T
             where="pred_probs",
             fix="divide each row by its sum, or use a softmax",
         )
-    if classes is not None and probs.shape[1] != len(classes):
-        shown = ", ".join(str(c) for c in classes[:10]) + (", …" if len(classes) > 10 else "")
-        raise DrossError(
-            f"there are {probs.shape[1]} columns of probabilities for {len(classes)} classes",
-            where="pred_probs",
-            fix=f"give one column per class that occurs, in this order: {shown}",
-        )
 
 
-def _stored(path: Path, table: pa.Table, word: str) -> Matrix:
+def _stored(path: Path, table: pa.Table, word: str) -> tuple[Matrix, list[str] | None]:
+    if path.suffix in _TABLES:
+        return _of_table(path, word)
     if path.suffix not in {".npy", ".npz"}:
         raise DrossError(
-            f"{word}={str(path)!r} is neither a column nor a .npy or .npz file",
+            f"{word}={str(path)!r} is neither a column nor a .npy, .npz, .parquet or .csv file",
             fix=nearest(str(path), table.column_names),
         )
     with reading(path):
-        array = _array(path, word)
+        array, names = _array(path, word)
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
         raise DrossError(
             f"{word} must be a matrix of numbers, not {array.dtype} of shape {array.shape}", where=str(path)
         )
+    if names is not None and len(names) != array.shape[1]:
+        raise DrossError(f"{len(names)} classes are named for {array.shape[1]} columns of {word}", where=str(path))
     with np.errstate(over="ignore"):  # what is too large for single precision is refused as an infinity
-        return np.asarray(array, np.float32)
+        return np.asarray(array, np.float32), names
 
 
-def _array(path: Path, word: str) -> npt.NDArray[Any]:
+def _of_table(path: Path, word: str) -> tuple[Matrix, list[str]]:
+    """A table of numbers, one column for each dimension or class."""
+    kind = path.suffix[1:]
+    table = columnar.read([path], kind) if kind == "parquet" else delimited.read([path], kind)[0]
+    numbers = (pa.types.is_floating, pa.types.is_integer)
+    other = [field.name for field in table.schema if not any(of(field.type) for of in numbers)]
+    if other:
+        raise DrossError(
+            f"the column {other[0]!r} holds {table.schema.field(other[0]).type}, not numbers",
+            where=str(path),
+            fix=f"{word} in a table is one column of numbers for each class or dimension, and nothing else",
+        )
+    columns = [column.cast(pa.float32(), safe=False).to_numpy() for column in table.columns]
+    return np.column_stack(columns).astype(np.float32), table.column_names
+
+
+def _array(path: Path, word: str) -> tuple[npt.NDArray[Any], list[str] | None]:
+    """The array of a file, and what its ``classes`` are called where a ``.npz`` file has them."""
     try:
         loaded = np.load(path, allow_pickle=False)
         if path.suffix == ".npy":
-            return np.asarray(loaded)
+            return np.asarray(loaded), None
         with loaded:
             named = loaded.files[0] if len(loaded.files) == 1 else word
             if named not in loaded.files:
@@ -151,7 +171,8 @@ def _array(path: Path, word: str) -> npt.NDArray[Any]:
                     where=str(path),
                     fix=f"save the one you mean as {word!r}",
                 )
-            return np.asarray(loaded[named])
+            names = [str(name) for name in loaded["classes"].ravel()] if "classes" in loaded.files else None
+            return np.asarray(loaded[named]), names
     except ValueError as error:
         if "pickle" not in str(error):  # NumPy would advise to load the objects all the same
             raise

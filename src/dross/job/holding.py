@@ -63,7 +63,7 @@ def is_full(error: OSError) -> bool:
 
 
 def _clear_if_alone(handle: int | None, workspace: Path) -> None:
-    if _alone(handle):
+    if _alone(handle) and os.access(workspace, os.W_OK):  # who may only read has nothing to clear
         signals = workspace / "signals"
         for path in [*workspace.glob(".*.tmp"), *workspace.glob(".*.tmp.html"), *signals.rglob(".*.tmp")]:
             remove(path)

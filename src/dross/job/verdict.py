@@ -71,7 +71,7 @@ def judge(scores: Sequence[Score], facts: Facts) -> tuple[str, str, list[str]]:
         return (
             "helped",
             f"It helped: {first['name']} rose from {change}. {chance}",
-            [*_helped(first, facts), *_likelihood(scores)],
+            [*_beyond_chance(first), *_helped(first, facts), *_likelihood(scores)],
         )
     if raw["p"] < SIGNIFICANT and raw["estimate"] < 0:
         return "hurt", f"It hurt: {first['name']} fell from {change}. {chance}", _hurt(facts)
@@ -107,6 +107,18 @@ def interval(score: Score, change: str) -> str:
     if _percent(score["name"]):
         return f"{100 * d['estimate']:+.1f} points ({100 * d['low']:+.1f} to {100 * d['high']:+.1f})"
     return f"{d['estimate']:+.3f} ({d['low']:+.3f} to {d['high']:+.3f})"
+
+
+def _beyond_chance(first: Score) -> list[str]:
+    """Why random edits may help too, where they did: each takes the place of a real edit of the same class."""
+    placebo = first["placebo_minus_raw"]
+    if placebo["p"] >= SIGNIFICANT or placebo["estimate"] <= 0:
+        return []
+    return [
+        "Random edits helped too, for they are as many of the same kinds between the same classes, and undo a shift"
+        f" between classes as real ones do. What choosing the right rows adds to that: "
+        f"{interval(first, 'treated_minus_placebo')}."
+    ]
 
 
 def _helped(first: Score, facts: Facts) -> list[str]:

@@ -14,7 +14,7 @@ from dross.models.learner import Learner, Matrix, Scorer, Scores
 
 Present = npt.NDArray[np.integer]
 FEW_CELLS = 200_000
-"""Rows times columns up to which boosted trees grow faster on one thread than on two."""
+"""Rows times columns up to which one thread is as fast as two, and much faster where the machine is busy."""
 
 
 class Logistic(Learner):
@@ -42,7 +42,7 @@ class Logistic(Learner):
         centre = X.mean(axis=0)
         scale = np.sqrt(np.square(X - centre).mean()) or np.float32(1)
         model = LogisticRegression(C=strength, max_iter=100)
-        with quiet():
+        with quiet(), one_thread(X.size < FEW_CELLS):
             model.fit((X - centre) / scale, codes)
         width = self.target.width
         return lambda rows: complete(model.decision_function((rows - centre) / scale), model.classes_, width)
@@ -64,10 +64,10 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def one_thread(wanted: bool) -> Iterator[None]:
-    """Without OpenMP's other threads: on small data they cost more time in waiting for each other than they save."""
+    """On one thread: on small data several cost more time in waiting for each other than they save."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1 if wanted else None, user_api="openmp"):
+    with threadpool_limits(1 if wanted else None):
         yield
 
 
@@ -112,13 +112,23 @@ class BoostedTrees(Learner):
         if target.kind == "number":
             with one_thread(X.size < FEW_CELLS):
                 trees = HistGradientBoostingRegressor(**options).fit(X, target.matrix.ravel())
-            return lambda rows: np.asarray(trees.predict(known(rows)), np.float32)[:, None]
+
+            def foretell(rows: Matrix) -> Scores:
+                with one_thread(rows.size < FEW_CELLS):
+                    return np.asarray(trees.predict(known(rows)), np.float32)[:, None]
+
+            return foretell
         if len(np.unique(target.codes)) < 2:
             return constant(target.matrix)
         model = HistGradientBoostingClassifier(**options)
         with quiet(), one_thread(X.size < FEW_CELLS):
             model.fit(X, target.codes)
-        return lambda rows: complete(model.decision_function(known(rows)), model.classes_, target.width)
+
+        def decide(rows: Matrix) -> Scores:
+            with one_thread(rows.size < FEW_CELLS):
+                return complete(model.decision_function(known(rows)), model.classes_, target.width)
+
+        return decide
 
 
 def constant(seen: Any) -> Callable[[Matrix], Scores]:

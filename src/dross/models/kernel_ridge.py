@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from dross.models.classifiers import FEW_CELLS, one_thread
 from dross.models.learner import Codes, Learner, Matrix, Scorer, Scores, Target
 
 Array = npt.NDArray[np.float32]
@@ -32,7 +33,8 @@ class KernelRidge(Learner):
         super().__init__(np.ascontiguousarray(X, np.float32), target, fold)
         self.landmarks = self.X[:LANDMARKS]
         self.gamma = width(self.landmarks)
-        self.whitening = whitening(gaussian(self.landmarks, self.landmarks, self.gamma))
+        with one_thread(True):
+            self.whitening = whitening(gaussian(self.landmarks, self.landmarks, self.gamma))
         self.offset = np.asarray(target.matrix.mean(axis=0), np.float32).ravel()
 
     @classmethod
@@ -46,14 +48,15 @@ class KernelRidge(Learner):
         count, m = int(self.fold.max(initial=0)) + 1, self.whitening.shape[1]
         squares, products = np.zeros((count, m, m)), np.zeros((count, m, self.target.width))
         totals = np.zeros((count, m))
-        for f in range(count):
-            rows = np.flatnonzero(self.fold == f)
-            for start in range(0, len(rows), BATCH):
-                some = rows[start : start + BATCH]
-                Z = gaussian(self.X[some], self.landmarks, self.gamma) @ self.whitening
-                squares[f] += Z.T @ Z
-                products[f] += (self.target.matrix[some].T @ Z).T
-                totals[f] += Z.sum(axis=0)
+        with one_thread(self.X.size < FEW_CELLS):
+            for f in range(count):
+                rows = np.flatnonzero(self.fold == f)
+                for start in range(0, len(rows), BATCH):
+                    some = rows[start : start + BATCH]
+                    Z = gaussian(self.X[some], self.landmarks, self.gamma) @ self.whitening
+                    squares[f] += Z.T @ Z
+                    products[f] += (self.target.matrix[some].T @ Z).T
+                    totals[f] += Z.sum(axis=0)
         return squares, products, totals
 
     def without(self, fold: int, strength: float) -> Scorer:
@@ -63,15 +66,17 @@ class KernelRidge(Learner):
         kept = np.arange(len(self.sums[0])) != fold
         squares, products, total = (each[kept].sum(axis=0) for each in self.sums)
         system = squares + strength * np.eye(len(squares))
-        solved = cho_solve(cho_factor(system, lower=True), products - total[:, None] * self.offset)
+        with one_thread(True):
+            solved = cho_solve(cho_factor(system, lower=True), products - total[:, None] * self.offset)
         weights = self.whitening @ solved.astype(np.float32)
 
         def score(X: Matrix) -> Scores:
-            parts = [
-                gaussian(np.asarray(X[i : i + BATCH], np.float32), self.landmarks, self.gamma) @ weights + self.offset
-                for i in range(0, len(X), BATCH)
-            ]
-            return np.concatenate(parts) if parts else np.zeros((0, len(self.offset)), np.float32)
+            with one_thread(X.size < FEW_CELLS):
+                parts = [
+                    gaussian(np.asarray(X[i : i + BATCH], np.float32), self.landmarks, self.gamma) @ weights
+                    for i in range(0, len(X), BATCH)
+                ]
+            return np.concatenate(parts) + self.offset if parts else np.zeros((0, len(self.offset)), np.float32)
 
         return score
 

@@ -144,7 +144,9 @@ def promised_fdr(precision: Numbers, asked: float, flagged: int) -> Markup:
     parts = axes.frame(ticks, [(v, f"{100 * v:.3g} %") for v in nice(top)], "rows flagged")
     y, x = float(axes.py(asked)), float(axes.px(flagged))
     parts.append(line(axes.left, y, axes.right, y, "asked"))
-    parts.append(text(axes.left + 4, y - 5, f"asked for: {percent(asked)}", "name", "start"))
+    # the curve leaves above the line on the right, unless all that is drawn keeps within the rate
+    beside = y + 14 if rates[-1] > asked else y - 5
+    parts.append(text(axes.right - 4, beside, f"asked for: {percent(asked)}", "name", "end"))
     points = list(zip(axes.px(step + 1.0), axes.py(rates[step]), strict=True))
     parts.append(path(points, "curve precision"))
     reached = float(rates[min(flagged, m) - 1]) if flagged else float("nan")

@@ -14,6 +14,7 @@ from dross.core.results import Findings
 from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.detect.class_prototypes import ClassPrototypes
+from dross.models.small_loss import small_loss_chance
 from dross.testing.planted import table_dataset
 
 PAPER = "Class Prototype-based Cleaner for Label Noise Learning"
@@ -90,7 +91,7 @@ def _compare(data: Dataset, wrong: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[A
     """The two scores of each row, and by how many points of AUC the first is better."""
     found = ClassPrototypes().run(data, Signals(data))
     assert isinstance(found, Findings)
-    mixture = loss_mixture(-np.log(np.maximum(found.evidence["given_probability"], 1e-6)))
+    mixture = 1 - small_loss_chance(-np.log(np.maximum(found.evidence["given_probability"], 1e-6)))
     return found.scores, mixture, 100 * (auc(wrong, found.scores) - auc(wrong, mixture))
 
 
@@ -124,16 +125,6 @@ def noisy_digits(seed: int, *, uniform: bool) -> tuple[npt.NDArray[Any], npt.NDA
     drawn = into[truth, rng.choice(9, len(truth), p=chances)]
     labels = np.where(rng.random(len(truth)) < rates[truth], drawn, truth)
     return X, truth, labels[:TRAIN]
-
-
-def loss_mixture(losses: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The chance of the component of larger losses, scikit-learn's mixture on losses scaled to [0, 1] (DivideMix)."""
-    from sklearn.mixture import GaussianMixture
-
-    scaled = ((losses - losses.min()) / np.ptp(losses))[:, None].astype(np.float64)
-    model = GaussianMixture(2, max_iter=100, tol=1e-3, reg_covar=5e-4, random_state=0).fit(scaled)
-    chance: npt.NDArray[Any] = model.predict_proba(scaled)[:, model.means_[:, 0].argmax()]
-    return chance
 
 
 def _accuracy(X: npt.NDArray[Any], truth: npt.NDArray[Any], labels: npt.NDArray[Any], keep: npt.NDArray[Any]) -> float:
