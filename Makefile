@@ -2,6 +2,9 @@
 #   make demo   audit a real data set with planted defects, apply the repairs, print the proof
 #   make test   all checks and all tests
 PYTHON ?= python3
+# Installed first and alone, so that what follows keeps it. On ordinary Linux it brings CUDA; for the small CPU build give
+# make test TORCH='torch --index-url ADDRESS' with the address of PyTorch's CPU builds.
+TORCH ?= torch==2.13.0
 V := .venv
 BIN := $(V)/bin
 
@@ -13,6 +16,7 @@ $(V)/.core: pyproject.toml
 	touch $@
 
 $(V)/.dev: $(V)/.core
+	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
@@ -23,7 +27,7 @@ test: $(V)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1 $(BIN)/pytest
 
 claims: $(V)/.dev
 	$(BIN)/dross claims --all --write docs/claims.md

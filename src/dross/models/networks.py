@@ -73,6 +73,39 @@ class Convolutions(nn.Module):
         return self.maps(x).mean(dim=(2, 3))
 
 
+class SeparableConvolutions(nn.Module):
+    """A compact network in the manner of MobileNet (Howard et al., 2017): each map by itself, then across maps.
+
+    Batch normalisation, as there: how strongly the maps of a row respond stays visible, which group normalisation hides.
+    """
+
+    def __init__(self, channels: int, width: int = 16) -> None:
+        super().__init__()
+
+        def block(before: int, after: int, stride: int) -> list[nn.Module]:
+            across = nn.Conv2d(before, before, 3, stride=stride, padding=1, groups=before, bias=False)
+            return [
+                *(across, nn.BatchNorm2d(before), nn.ReLU()),
+                *(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()),
+            ]
+
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()),
+            *block(width, 2 * width, 2),
+            *block(2 * width, 2 * width, 1),
+            *block(2 * width, 4 * width, 2),
+        )
+
+    def maps(self, x: Tensor) -> Tensor:
+        """The last feature maps, shape (b, c, h, w)."""
+        found: Tensor = self.layers(x)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of each map, shape (b, c)."""
+        return self.maps(x).mean(dim=(2, 3))
+
+
 class Patches(nn.Module):
     """An image as a sequence of embedded patches with learnt positions, shape (b, t, d)."""
 
@@ -170,7 +203,9 @@ class TextTransformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The mean over the words, shape (b, d)."""
-        longest = int((tokens != 0).sum(dim=1).clamp(min=1).max()) if len(tokens) else 1  # words stand at the front: the rest is padding
+        longest = (
+            int((tokens != 0).sum(dim=1).clamp(min=1).max()) if len(tokens) else 1
+        )  # words stand at the front: the rest is padding
         tokens = tokens[:, :longest].long()
         there = tokens != 0
         there[:, 0] = True  # an empty text is one padding token: a mask of nothing gives NaN
@@ -225,6 +260,7 @@ BODIES: Bodies = {
     "wide-cnn": ("image", lambda shape: (Convolutions(shape[0], 64), 128)),
     "pixel-mlp": ("image", lambda shape: (nn.Sequential(nn.Flatten(), perceptron(math.prod(shape))), 128)),
     "wide-pixel-mlp": ("image", lambda shape: (nn.Sequential(nn.Flatten(), perceptron(math.prod(shape), 512)), 512)),
+    "mobile": ("image", lambda shape: (SeparableConvolutions(shape[0]), 64)),
     "vit": ("image", lambda shape: (VisionTransformer(shape), 64)),
     "mixer": ("image", lambda shape: (Mixer(shape), 64)),
     "bag": ("tokens", lambda _: (BagOfNgrams(), 32)),

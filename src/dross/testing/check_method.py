@@ -7,13 +7,25 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from dross.core.dataset import Dataset
 from dross.core.errors import DrossError
-from dross.core.method import Detector, Evaluator, Inferer, Labeler, Method, Selector, Trainer
+from dross.core.method import (
+    HOW,
+    PARENTS,
+    Detector,
+    Evaluator,
+    Inferer,
+    Labeler,
+    Method,
+    Selector,
+    Synthesizer,
+    Trainer,
+)
 from dross.core.model import Model
 from dross.core.registry import VERBS
 from dross.core.results import Findings, Labels, Metrics, NotApplicable, Predictions, Selection
@@ -23,6 +35,7 @@ from dross.testing.crowds import crowd
 from dross.testing.planted import blobs, texts_with_copies
 
 Check = Callable[[Detector], None]
+Short = TypeVar("Short", Trainer, Synthesizer)
 Answerer = Labeler | Selector | Inferer | Evaluator
 Answer = Labels | Selection | Predictions | Metrics | NotApplicable
 
@@ -54,6 +67,9 @@ def checks(method: type[Method]) -> Iterator[tuple[str, Callable[[], None]]]:
         yield "models fit the data", lambda: _teaches(_short(method()))
         yield "same seed, same model", lambda: _teaches_alike(_short(method()))
         yield "a model is saved and read back", lambda: _is_kept(_short(method()))
+    elif issubclass(method, Synthesizer):
+        yield "new rows have parents and the roles of the data", lambda: _descends(_short(method()))
+        yield "same seed, same rows", lambda: _made_alike(_short(method()))
 
 
 def examples() -> dict[str, Dataset]:
@@ -211,14 +227,27 @@ def _same(method: Answerer, change: Callable[[Dataset], Dataset]) -> None:
 # ---- trainers -------------------------------------------------------------------------------------------------------
 
 
-def _short(method: Trainer) -> Trainer:
+def _short(method: Short) -> Short:
     """The method with its trainings cut to two epochs: what is checked does not hang on how good the model is."""
     epochs = {field.name: 2 for field in fields(method) if field.name.endswith("epochs") and field.type == "int"}
     return replace(method, **epochs)
 
 
+def _other_outcomes() -> dict[str, Dataset]:
+    """The datasets that teach something else than one class a row."""
+    plain = blobs(120, k=3, seed=1).data
+    vectors, classes = plain.table.column(0), np.asarray(plain.codes)
+    numbers = pa.array([None if i % 10 == 0 else float(c) + i / 120 for i, c in enumerate(classes)])
+    sets = [None if i % 10 == 0 else [f"c{c}", "even"][: 1 + (i % 2 == 0)] for i, c in enumerate(classes)]
+    roles = {Role.EMBEDDING: ["x"]}
+    return {
+        "numbers": Dataset(pa.table({"x": vectors, "y": numbers}), {**roles, Role.TARGET: ["y"]}),
+        "label sets": Dataset(pa.table({"x": vectors, "y": pa.array(sets)}), {**roles, Role.LABELS: ["y"]}),
+    }
+
+
 def _models(method: Trainer, names: set[str] | None = None) -> Iterator[tuple[str, Dataset, Model]]:
-    for name, data in examples().items():
+    for name, data in {**examples(), **_other_outcomes()}.items():
         if names is not None and name not in names:
             continue
         try:
@@ -240,7 +269,7 @@ def _teaches(method: Trainer) -> None:
         assert model.edits is None or not len(model.edits) or model.edits.rows.max() < len(data), f"{name}: no such row"
 
 
-_FEW = {"vectors", "missing labels", "labelled texts"}
+_FEW = {"vectors", "missing labels", "labelled texts", "numbers", "label sets"}
 
 
 def _teaches_alike(method: Trainer) -> None:
@@ -251,11 +280,42 @@ def _teaches_alike(method: Trainer) -> None:
 def _is_kept(method: Trainer) -> None:
     from dross.models.trained import load
 
-    for name, data, model in _models(method, {"vectors"}):
+    for name, data, model in _models(method, {"vectors", "numbers", "label sets"}):
         with tempfile.TemporaryDirectory() as folder:
             model.save(Path(folder) / "model")
             again = load(Path(folder) / "model").predict_proba(data)
         assert np.array_equal(model.predict_proba(data), again), f"{name}: other answers after saving and loading"
+
+
+# ---- synthesizers ---------------------------------------------------------------------------------------------------
+
+
+def _made(method: Synthesizer) -> Iterator[tuple[str, Dataset, Dataset]]:
+    for name, data in {**examples(), **_other_outcomes()}.items():
+        try:
+            made = method.applies(data) or method.run(data, Signals(data))
+        except DrossError:
+            assert len(data) < 3 or name == "one class", f"{name}: refused"
+            continue
+        if isinstance(made, Dataset):
+            yield name, data, made
+
+
+def _descends(method: Synthesizer) -> None:
+    for name, data, made in _made(method):
+        assert made.roles == data.roles, f"{name}: other roles"
+        assert {PARENTS, HOW} <= set(made.table.column_names), f"{name}: where the rows came from is not told"
+        parents = made.table.column(PARENTS).to_pylist()
+        assert all(found and min(found) >= 0 and max(found) < len(data) for found in parents), f"{name}: no such parent"
+        assert made.table.column(HOW).null_count == 0, f"{name}: rows made by nothing"
+        for column in {c for columns in data.roles.values() for c in columns}:
+            before, after = data.table.column(column).type, made.table.column(column).type
+            assert before == after, f"{name}: {column} is {after}, not {before}"
+
+
+def _made_alike(method: Synthesizer) -> None:
+    for (name, _, first), (_, _, again) in zip(_made(method), _made(method), strict=True):
+        assert first.table.equals(again.table), f"{name}: other rows at the second run"
 
 
 _DETECTOR_CHECKS: dict[str, Check] = {
