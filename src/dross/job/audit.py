@@ -183,7 +183,7 @@ def audit(
         started = time.perf_counter()
         assessments = {one.issue: one for one in assess(data, signals, found, fdr, seed, progress)}
         signals.seconds["calibration"] = time.perf_counter() - started
-        run = _summary(data, signals, outcomes, seconds, assessments)
+        run = summarised(data, signals, outcomes, seconds, assessments)
         run |= {"fdr": fdr, "seed": seed, "command": command, "only": list(only)}
         result = Audit(data, signals, assessments, run, folder)
         if folder is not None:
@@ -283,13 +283,14 @@ def _run(detector: Detector, data: Dataset, signals: Signals) -> Outcome:
         return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _summary(
+def summarised(
     data: Dataset,
     signals: Signals,
     outcomes: list[tuple[Detector, Outcome]],
     seconds: Mapping[str, float],
     assessments: Mapping[Issue, Assessment],
 ) -> dict[str, Any]:
+    """The summary of a run, plain JSON values: what was read, what each method did, what is to be expected."""
     from dross import __version__
     from dross.io import remarks
 

@@ -303,7 +303,8 @@ def _drafts(p: _Proposal, policy: Policy, base: Dataset, winners: pa.Table) -> l
     for i, row in enumerate(p.rows.tolist()):
         if p.field is not None and before[i] == p.after[i]:
             continue
-        reason = f"{p.issue.meaning} (score {p.score[i]:.2f}"
+        filled = p.action == "relabel" and before[i] in {None, "null"}
+        reason = f"{'the row had no label' if filled else p.issue.meaning} (score {p.score[i]:.2f}"
         reason += f", copy of {twins[i]})" if p.twins[i] >= 0 else ")"
         drafts.append(
             Draft(

@@ -199,7 +199,7 @@ def record(ledger: Ledger, data: Dataset, done: Automatic, command: str = "") ->
 
 def _kept(ledger: Ledger, data: Dataset, done: Automatic, rows: Rows, command: str) -> str:
     """Record some rows as a run; its id."""
-    from dross.job.audit import _summary
+    from dross.job.audit import summarised
     from dross.job.table import tabulate
 
     codes, classes = done.labels.codes[rows], np.array([*map(str, done.labels.classes), None], object)
@@ -222,7 +222,7 @@ def _kept(ledger: Ledger, data: Dataset, done: Automatic, rows: Rows, command: s
         else "no label could be given automatically",
         summaries={METHOD: done.summary},
     )
-    run = _summary(data, Signals(data), [], {}, {one.issue: one})
+    run = summarised(data, Signals(data), [], {}, {one.issue: one})
     run["issues"][str(one.issue)]["meaning"] = "the row has no label yet"
     run |= {"command": command, "only": [METHOD], "fdr": 1 - promised, "seed": 0}
     return ledger.record(run, {str(one.issue): tabulate(data, one)}, data=data)
