@@ -76,7 +76,7 @@ class Convolutions(nn.Module):
 class SeparableConvolutions(nn.Module):
     """A compact network in the manner of MobileNet (Howard et al., 2017): each map by itself, then across maps.
 
-    Batch normalisation, as there: how strongly a row makes the maps respond stays visible; group normalisation hides it.
+    Batch normalisation, as there: it leaves visible how strongly a row's maps respond, which group normalisation hides.
     """
 
     def __init__(self, channels: int, width: int = 16) -> None:
