@@ -42,9 +42,9 @@ class Present:
     >>> import torch
     >>> net = torch.nn.Linear(1, 1, bias=False)
     >>> optimizer = torch.optim.AdamW(net.parameters(), 0.1)
-    >>> present, before = Present(net, optimizer), float(net.weight)
+    >>> present, before = Present(net, optimizer), net.weight.detach().clone()
     >>> net(torch.ones(1, 1)).sum().backward(); optimizer.step()
-    >>> present.restore(); float(net.weight) == before, len(optimizer.state)
+    >>> present.restore(); bool((net.weight == before).all()), len(optimizer.state)
     (True, 0)
     """
 

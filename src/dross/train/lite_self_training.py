@@ -14,7 +14,6 @@ from dross.models.lesson import Lesson
 from dross.models.loop import Nets, Objective, Run, frozen
 from dross.models.nt_xent import Contrast
 from dross.models.trainer import NetworkTrainer
-from dross.models.unlabelled import done, side_by_side
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,8 +98,12 @@ class Round(Objective):
         run.state["weight"], run.state["drawn"] = (torch.zeros(len(run.examples), device=run.device) for _ in range(2))
 
     def batches(self, run: Run) -> Iterator[tuple[Tensor, ...]]:
-        """Gold rows and rows without a label, in pairs."""
-        return side_by_side(run)
+        """Gold rows, and rows without a label (all rows where each has one), in pairs."""
+        rows = run.unlabelled if len(run.unlabelled) else run.labelled
+        size = run.settings.batch_size
+        gold = run.drawn(run.labelled, min(size, len(run.labelled)))
+        for other in run.shuffled(rows):
+            yield next(gold), other
 
     def loss(self, run: Run, *batches: Batch) -> Tensor:
         """Cross-entropy of the teacher's classes, weighted; the gold labels only weigh, so that they stay a test."""
@@ -113,7 +116,7 @@ class Round(Objective):
         import torch
         from torch.func import functional_call
 
-        if not self.weighted or done(run) < self.warmup:
+        if not self.weighted or run.epoch < self.warmup * run.settings.epochs:
             return torch.full((len(other.rows),), 1 / len(other.rows), device=run.device)
         said, net = run.state["said"][other.rows], run.net
         parameters = {name: p for name, p in net.named_parameters() if p.requires_grad}
@@ -160,7 +163,7 @@ class LiteSelfTraining(NetworkTrainer):
     adapter_rate
         The learning rate of the adapters.
     warmup
-        The share of a round's steps in which all predicted labels count alike.
+        The share of a round's epochs in which all predicted labels count alike.
     weighted
         Whether they are weighed afterwards.
     """

@@ -91,7 +91,8 @@ def along(vectors: Tensor, direction: Tensor, share: float) -> Tensor:
     [[0.0, 4.0]]
     """
     unit = direction / direction.norm().clamp(min=_LEAST)
-    return vectors + share * (vectors @ unit)[:, None] * unit
+    added: Tensor = vectors + share * (vectors @ unit)[:, None] * unit
+    return added
 
 
 def balance(logits: Tensor, head: Tensor, tail: Tensor, head_losses: Tensor, tail_losses: Tensor) -> Tensor:

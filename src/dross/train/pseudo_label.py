@@ -22,7 +22,7 @@ def unlabelled_weight(share: float, starts: float, full: float, most: float) -> 
 
     Zero until ``starts``, then rising in a straight line to ``most`` at ``full``.
 
-    >>> [unlabelled_weight(x, 0.2, 0.6, 3.0) for x in (0.1, 0.4, 0.9)]
+    >>> [unlabelled_weight(x, 0.25, 0.75, 3.0) for x in (0.1, 0.5, 0.9)]
     [0.0, 1.5, 3.0]
     """
     if share >= full:

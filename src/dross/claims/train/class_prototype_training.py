@@ -22,6 +22,7 @@ TRAIN = 1300
     method="class-prototype-training",
     paper="Class Prototype-based Cleaner for Label Noise Learning",
     says="divides the rows better than one mixture of losses for all classes, and semi-supervised training gains by it",
+    fast=False,
 )
 def class_aware_divisions_train_better(budget: Budget) -> Evidence:
     """Digits whose classes are mislabelled at 10 to 60 %, half as one confusable class, the rest as two others.
