@@ -171,10 +171,12 @@ class Entry:
 def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Entry]]:
     """Entry points that are found besides the methods built in."""
     entries: list[Entry] = []
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: entries if "dross" in group else [])
-    registry._installed.cache_clear()
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group="": entries if "dross" in group else [])
+    for cached in (registry._installed, registry.methods):
+        cached.cache_clear()
     yield entries
-    registry._installed.cache_clear()
+    for cached in (registry._installed, registry.methods):
+        cached.cache_clear()
 
 
 def test_a_method_that_fails_is_recorded_the_others_go_on_and_the_exit_code_is_1(plugins: list[Entry]) -> None:

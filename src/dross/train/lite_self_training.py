@@ -150,8 +150,8 @@ class LiteSelfTraining(NetworkTrainer):
         Passes of the contrastive pretraining of small networks, and its temperature; a local Hugging Face model needs
         none.
     backbone_epochs
-        Passes over the gold labels that the frozen network has seen: enough to start from better than chance, as a
-        prompt lets a language model do, and so few that the gold labels still tell good predictions from bad.
+        Passes over the gold labels that the frozen network has seen, as a prompt makes a language model know the task.
+        Few leave more to learn than adapters of a small network can; many leave little in the gold labels to weigh by.
     rounds
         Of self-training.
     round_epochs
@@ -176,12 +176,12 @@ class LiteSelfTraining(NetworkTrainer):
     epochs: int = 60
     pretrain_epochs: int = 30
     temperature: float = 0.5
-    backbone_epochs: int = 8
+    backbone_epochs: int = 60
     rounds: int = 3
     round_epochs: int = 10
     gold_epochs: int = 20
     share: float = 0.04
-    adapter_rate: float = 3e-3
+    adapter_rate: float = 0.01
     warmup: float = 0.1
     weighted: bool = True
 

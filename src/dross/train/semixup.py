@@ -126,7 +126,8 @@ class Semixup(NetworkTrainer):
         if run.noted is not None:  # how training goes is told of the rows themselves, not of mixtures
             self._note(run, labelled)
         logits = mixed_logits(run.net, x, x.flip(0), self._share(run, 0.5))
-        return supervised(logits, labelled.y) + self._consistency(run, unlabelled.x)
+        loss = supervised(logits, labelled.y)
+        return loss + self._consistency(run, unlabelled.x) if self.manifold or self.beyond or self.line else loss
 
     def _consistency(self, run: Run, x: Tensor) -> Tensor:
         first, share = weak(x), self._share(run, self.least)

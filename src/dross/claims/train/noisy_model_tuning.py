@@ -22,6 +22,7 @@ UPSTREAM, DOWNSTREAM, EPOCHS, TUNING = 1000, 200, 20, 40
     method="noisy-model-tuning",
     paper="Understanding and Mitigating the Label Noise in Pre-training on Downstream Tasks",
     says="label noise in pretraining harms out of domain; NMTune improves on linear probing at home and away",
+    fast=False,
 )
 def reshaping_helps_noisy_extractors(budget: Budget) -> Evidence:
     """An MLP-Mixer learns 1,000 digits with 0, 25 or 50 % wrong labels and is frozen; 200 clean digits follow.
