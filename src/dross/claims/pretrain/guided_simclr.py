@@ -15,7 +15,7 @@ from dross.pretrain.guided_simclr import GuidedSimCLR, guided_batches, shared_ne
 from dross.testing.images import Exam
 from dross.testing.mnist import mnist_exam, told
 
-EPOCHS = 20
+EPOCHS = 40
 
 
 def probed(model: Trained, exam: Exam) -> float:

@@ -15,6 +15,7 @@ from dross.testing.images import Exam
 from dross.testing.mnist import mnist_exam, told
 from dross.train.cross_entropy import CrossEntropy
 
+PRETRAIN = 40
 FEW, MANY = 2, 20
 """Labels of each class."""
 
@@ -38,7 +39,7 @@ def pretraining_and_distillation_make_up_for_labels(budget: Budget) -> Evidence:
 
     def one(seed: int) -> dict[str, float]:
         exam, richer = (mnist_exam(seed, train=3000, per_class=count) for count in (FEW, MANY))
-        big = SimCLRv2(network="pixel-mlp", seed=seed, epochs=300, pretrain_epochs=40, distill_epochs=20)
+        big = SimCLRv2(network="pixel-mlp", seed=seed, epochs=300, pretrain_epochs=PRETRAIN, distill_epochs=20)
         small = replace(big, teacher="pixel-mlp")
         few, many = (lesson_of(big, one.data, Signals(one.data)) for one in (exam, richer))
         plain = CrossEntropy(network="pixel-mlp", epochs=300, seed=seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dross.claims import Budget, Evidence, claim
-from dross.claims._training import accuracy, over_seeds, surely, trained
+from dross.claims._training import accuracy, mean, over_seeds, surely, trained
 from dross.testing.images import digits_exam
 from dross.train.cross_entropy import CrossEntropy
 from dross.train.fixmatch import FixMatch
@@ -40,5 +40,5 @@ def sure_guesses_on_weak_changes_teach_strong_ones(budget: Budget) -> Evidence:
         }
 
     measured = over_seeds(budget, one)
-    gains = ("points gained", "points gained over the same augmentation of labelled rows")
-    return Evidence(measured, all(surely(measured[gain]) > 0 for gain in gains), over=budget.seeds)
+    alone = measured["points gained over the same augmentation of labelled rows"]
+    return Evidence(measured, mean(measured["points gained"]) >= 5 and surely(alone) > 0, over=budget.seeds)

@@ -41,6 +41,7 @@ def _worst_recall(model: Trained, exam: Exam) -> float:
     method="grounded-teacher",
     paper="Context Aware Grounded Teacher for Source Free Object Detection",
     says="source-free adaptation without context bias: minority classes do not collapse as under a mean teacher",
+    fast=False,
 )
 def rare_classes_survive_the_adaptation(budget: Budget) -> Evidence:
     """A model of long-tailed digits adapts to noisy ones without labels, classes evenly many, by a mean teacher.

@@ -18,6 +18,7 @@ EPOCHS, STEPS = 40, 11
     method="unsupervised-data-augmentation",
     paper="Unsupervised Data Augmentation for Consistency Training",
     says="consistency under strong augmentation needs few labels, and beats consistency under plain noise",
+    fast=False,
 )
 def augmentation_beats_few_labels_and_gaussian_noise(budget: Budget) -> Evidence:
     """1,000 digits, 5 of each class with a label; images are moved, turned, scaled, lit and cut, or get gaussian noise.
