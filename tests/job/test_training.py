@@ -46,6 +46,13 @@ def test_auto_tells_what_it_tried() -> None:
     assert told["methods"]["cross-entropy"]["accuracy"]["estimate"] > 0
 
 
+def test_auto_tries_what_uses_unlabelled_rows_where_most_rows_have_no_label() -> None:
+    exam = digits_exam(0, per_class=6, train=200)
+    told = fit(exam.data, epochs=2).summary["auto"]["methods"]
+    assert "fixmatch" in told
+    assert "early-learning-regularization" not in told
+
+
 def test_comparing_is_fair() -> None:
     """Equal methods get equal scores on equal splits, and no held-out row is trained on."""
     seen: list[set[int]] = []

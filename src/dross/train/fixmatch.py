@@ -41,6 +41,7 @@ class FixMatch(NetworkTrainer):
         "FixMatch: Simplifying Semi-Supervised Learning with Consistency and Confidence", 2020, "2001.07685"
     )
     answers_with: ClassVar = ("net", "mean")
+    auto_for: ClassVar = ("few",)
 
     weight: float = 1.0
     threshold: float = 0.95

@@ -66,6 +66,7 @@ class GeneralizedCrossEntropy(NetworkTrainer):
         "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels", 2018, "1805.07836"
     )
     alias: ClassVar = "gce"
+    auto_for: ClassVar = ("many",)
 
     q: float = 0.7
     truncation: float = 0.0
