@@ -15,6 +15,7 @@ Place = tuple[nn.Module, int]
 class Adapter(nn.Module):
     """What is added to a layer's output: a bottleneck, zero at first (Houlsby et al., 2019).
 
+    >>> import torch
     >>> Adapter(4, 2)(torch.ones(1, 4)).tolist()
     [[0.0, 0.0, 0.0, 0.0]]
     """

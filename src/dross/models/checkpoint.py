@@ -15,7 +15,8 @@ from dross.core.errors import DrossError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dross.models.loop import Best, Run
+    from dross.models.best import Best
+    from dross.models.loop import Run
 
 EVERY = 10.0
 """Seconds between two checkpoints, at least; the last epoch is always kept."""

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dross.core.errors import DrossError
+from dross.models.best import Best
 from dross.models.devices import device_of, evaluating, import_torch, precision, seeded
 from dross.models.examples import Batch, Examples, Teaches, activated, supervised
 
@@ -34,7 +35,24 @@ PREDICTED = 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how fast to train: AdamW, its rate going down half a cosine from epoch to epoch."""
+    """How long and how fast to train: AdamW, its rate going down half a cosine from epoch to epoch.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the rows.
+    batch_size
+        Labelled rows in a step.
+    learning_rate, weight_decay
+        Of AdamW.
+    seed
+        Of the weights, the order of the rows and everything else that is random.
+    device
+        ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, …
+    patience
+        Epochs without a better answer on validation rows after which training stops and the best epoch is taken; 0
+        trains to the end.
+    """
 
     epochs: int = 30
     batch_size: int = 64
@@ -43,7 +61,6 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     patience: int = 0
-    """Epochs without a better answer on the validation rows after which training stops; 0: never."""
 
 
 class Objective:
@@ -357,58 +374,3 @@ def _explained(run: Run) -> Iterator[None]:
                 fix=f"try a smaller batch_size than {run.settings.batch_size}, or a smaller network",
             ) from error
         raise
-
-
-@dataclass
-class Best:
-    """The best epoch so far on validation rows, and when to stop looking for a better one.
-
-    Attributes
-    ----------
-    patience
-        Epochs to wait; 0 keeps the last epoch, whatever the validation rows say.
-    held
-        The validation rows; None where there are none.
-    score, since
-        The best score (share of right answers, or minus the loss) and the epoch after which it was reached.
-    weights
-        The networks' tensors at that epoch, by network and name.
-    """
-
-    patience: int
-    held: Examples | None
-    score: float = -math.inf
-    since: int = 0
-    weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-
-    def enough(self, epoch: int) -> bool:
-        """Whether there was no better epoch for as long as one waits."""
-        return bool(self.patience) and self.held is not None and epoch - self.since >= self.patience
-
-    def judge(self, run: Run, objective: Objective) -> None:
-        """Score the networks on the validation rows, and remember them where they are the best."""
-        if self.held is None or not len(self.held):
-            return
-        found = score(run.nets, objective, self.held, run.device)
-        run.history[-1]["validation"] = found
-        if self.patience and found > self.score:
-            self.score, self.since = found, run.epoch + 1
-            self.weights = {
-                name: {key: value.clone() for key, value in net.state_dict().items()} for name, net in run.nets.items()
-            }
-
-    def restore(self, run: Run) -> None:
-        """Put the best networks back."""
-        for name, weights in self.weights.items():
-            run.nets[name].load_state_dict(weights)
-
-
-def score(nets: Nets, objective: Objective, held: Examples, device: torch.device) -> float:
-    """The share of right classes (of right labels), or minus the mean squared error, of some rows."""
-    found = over(nets, lambda x: objective.answer(nets, x, held.teaches), held.x, device).cpu()
-    y = held.y.cpu()
-    if held.teaches == "class":
-        return float((found.argmax(dim=1) == y).float().mean())
-    if held.teaches == "labels":
-        return float(((found > 0.5) == (y > 0.5)).float().mean())
-    return -float((found.squeeze(1) - y).square().mean())

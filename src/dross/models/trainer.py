@@ -15,7 +15,7 @@ from dross.core.results import Edits, NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.models.lesson import Lesson, lesson_of
-from dross.models.loop import Objective, Run
+from dross.models.loop import Objective, Run, Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,28 +24,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NetworkTrainer(Trainer, Objective):
+class NetworkTrainer(Settings, Trainer, Objective):
     """A method that trains a network with the one loop; its hooks are those of :class:`Objective`.
+
+    How long and how fast it trains are the fields of :class:`Settings`; they come first.
 
     Attributes
     ----------
     network
         ``auto``, one of :data:`dross.models.networks.BODIES`, or ``hf:FOLDER`` for a local Hugging Face model.
-    epochs
-        Passes over the rows.
-    batch_size
-        Labelled rows in a step.
-    learning_rate, weight_decay
-        Of AdamW; the rate goes down half a cosine.
-    seed
-        Of the weights, the order of the rows and everything else that is random.
-    device
-        ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, …
-    patience
-        Epochs without a better answer on validation rows after which training stops and the best epoch is taken; 0
-        trains to the end.
     validation
-        The share of the labelled rows held out for that, where the data has no validation split.
+        The share of the labelled rows held out where ``patience`` asks for it and the data has no validation split.
     """
 
     needs: ClassVar[tuple[Any, ...]] = (Role.LABEL,)
@@ -56,13 +45,6 @@ class NetworkTrainer(Trainer, Objective):
     """Whether ``auto`` tries it where most training rows have a label (many) or have none (few)."""
 
     network: str = "auto"
-    epochs: int = 30
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    seed: int = 0
-    device: str = "auto"
-    patience: int = 0
     validation: float = 0.1
 
     def run(self, data: Dataset, signals: Signals) -> Trained | NotApplicable:

@@ -144,7 +144,7 @@ class SimCLRv2(NetworkTrainer):
 
     teacher: str = "auto"
     epochs: int = 100
-    pretrain_epochs: int = 50
+    pretrain_epochs: int = 100
     distill_epochs: int = 30
     pretrain_batch: int = 128
     temperature: float = 0.5

@@ -40,7 +40,7 @@ def test_twenty_rows_by_keyboard_alone(digits: Served, sits_down: Callable[..., 
             assert str(value) == picked
         if key == "a":
             assert str(value) == suggested
-    assert len(set(seen)) == 20, "no row comes twice"
+    assert len(set(seen)) == 20, f"no row comes twice: {seen}"
     counts = digits.desk.heading("label")
     assert (counts.decided, counts.unsure) == (16, 4)
     ada.page.wait_for_function("() => document.querySelector('#progress').textContent.includes('16 decided')")

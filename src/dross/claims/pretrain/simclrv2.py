@@ -7,15 +7,16 @@ from dataclasses import replace
 from dross.claims import Budget, Evidence, claim
 from dross.claims._training import accuracy, mean, over_seeds, trained
 from dross.core.signal import Signals
+from dross.models.best import score
 from dross.models.examples import Examples
 from dross.models.lesson import Lesson, lesson_of
-from dross.models.loop import Run, score
+from dross.models.loop import Run
 from dross.pretrain.simclrv2 import SimCLRv2
 from dross.testing.images import Exam
 from dross.testing.mnist import mnist_exam, told
 from dross.train.cross_entropy import CrossEntropy
 
-PRETRAIN = 40
+PRETRAIN = 100
 FEW, MANY = 2, 20
 """Labels of each class."""
 

@@ -169,6 +169,9 @@ export function note(issue, url) {
   return known;
 }
 
+/** Whether a row was looked at already. */
+export const looked = (issue, url) => visited(issue).urls.includes(url);
+
 /** The row that was looked at before or after this one; null where there is none. */
 export function beside(issue, step) {
   const known = visited(issue);

@@ -1,6 +1,6 @@
 // One row at a time: decisions, undo, and on to the next row.
 
-import { $, all, beside, forget, getJson, go, main, note, post, prefetch, refusal, say } from "./core.js";
+import { $, all, beside, forget, getJson, go, looked, main, note, post, prefetch, refusal, say } from "./core.js";
 import { editText, open, pickLabel, writeComment } from "./dialogs.js";
 
 const DONE = { keep: "Kept", drop: "Dropped", unsure: "Not sure about" };
@@ -48,6 +48,13 @@ export function conflict(answer) {
   dialog.addEventListener("close", again, { once: true });
 }
 
+/** Where to go on. A page that was fetched ahead may name a row that was decided on since: then the best open one. */
+function onwards() {
+  const { issue, next: following, back } = main().dataset;
+  const stale = following && looked(issue, following) && !new URLSearchParams(location.search).has("sample");
+  return stale ? `/start/${issue}${location.search}` : following || back;
+}
+
 async function alone(act) {
   if (busy) return;
   busy = true;
@@ -56,13 +63,13 @@ async function alone(act) {
 
 function decide(says, words, extra = {}) {
   return alone(async () => {
-    const { issue, row, seen, next: following, back } = main().dataset;
+    const { issue, row, seen } = main().dataset;
     const body = { issue, rows: [Number(row)], says, seen: Number(seen), ...extra };
     const answer = await post("/api/decisions", body);
     if (answer.status === 409) return conflict(answer);
     if (!answer.ok) return say(refusal(answer), "alert");
     say(`${words} — z to undo`);
-    await go(following || back);
+    await go(onwards());
     document.body.dispatchEvent(new Event("decided"));
   });
 }
