@@ -79,6 +79,15 @@ def test_what_is_wrong_is_one_line(reviews: Path, args: tuple[str, ...], said: s
     assert not (reviews / "m").exists()
 
 
+def test_without_torch_it_says_what_to_install(reviews: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None\nfrom dross.cli import main; main()"
+    command = [sys.executable, "-c", code, "train", "reviews.csv", "--label", "stars"]
+    done = subprocess.run(command, cwd=reviews, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert 'pip install "dross[torch]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_killed_training_goes_on_to_the_same_model(reviews: Path) -> None:
     args = ("reviews.csv", "--label", "stars", "--method", "elr", "--epochs", "40")
     assert run(reviews, *args, "--out", "whole", "--workspace", "w1").returncode == 0

@@ -5,15 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from dross.core.dataset import Dataset
 from dross.core.errors import DrossError
+from dross.core.results import NotApplicable
+from dross.core.roles import Role
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 Teaches = Literal["class", "labels", "number"]
+Kind = Literal["vector", "image", "tokens"]
+READS: dict[Kind, tuple[Role, ...]] = {
+    "image": (Role.IMAGE,),
+    "tokens": (Role.TEXT,),
+    "vector": (Role.EMBEDDING, Role.FEATURES),
+}
+"""The roles that a row of each kind is made of."""
 RESIDENT = 1 << 30
 """Bytes of inputs that are kept on a GPU; more is moved batch by batch."""
+
+
+def unreadable(data: Dataset) -> NotApplicable | None:
+    """None where some column holds content that a network reads."""
+    if any(data.has(role) for roles in READS.values() for role in roles):
+        return None
+    return NotApplicable("no column holds content that a network reads: no image, text, feature or embedding")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from dross.core.errors import DrossError
 from dross.core.roles import Role
 from dross.core.signal import Signals, read_value, write_value
 from dross.io.images import images
-from dross.models.networks import BUCKETS, Kind, kind_read, pretrained_folder
+from dross.models.examples import READS, Kind
+from dross.models.networks import BUCKETS, kind_read, pretrained_folder
 from dross.models.tokens import LONGEST, tokens_of
 from dross.signals.ngrams import SEPARATOR, texts_of
 from dross.signals.tabular_encoding import TableCode, TabularEncoding, encode
@@ -25,11 +26,6 @@ LARGEST_SIDE = 64
 """Images are made no larger than this for networks that are trained from nothing."""
 SAMPLE = 256
 """Images looked at to settle size and colour."""
-READS: dict[Kind, tuple[Role, ...]] = {
-    "image": (Role.IMAGE,),
-    "tokens": (Role.TEXT,),
-    "vector": (Role.EMBEDDING, Role.FEATURES),
-}
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from dross.core.errors import DrossError, nearest
+from dross.models.examples import Kind
 
-Kind = Literal["vector", "image", "tokens"]
 BUCKETS = 1 << 14
 """Words are told apart by this many hash buckets; bucket 0 is padding."""
 PAIRS = 1 << 15

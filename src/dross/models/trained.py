@@ -154,10 +154,10 @@ class Trained(Model):
 
 def load(path: str | Path) -> Trained:
     """Read a model that was saved. Raises DrossError where the folder holds none, or one of a newer version."""
+    import_torch()
     from dross.models.inputs import read_encoder
     from dross.models.networks import Maker
 
-    import_torch()
     folder = expanded(path)
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))

@@ -14,6 +14,8 @@ from dross.core.method import Trainer
 from dross.core.results import Edits, NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
+from dross.models.devices import import_torch
+from dross.models.examples import unreadable
 from dross.models.lesson import Lesson, lesson_of
 from dross.models.loop import Objective, Run, Settings
 
@@ -49,8 +51,9 @@ class NetworkTrainer(Settings, Trainer, Objective):
 
     def run(self, data: Dataset, signals: Signals) -> Trained | NotApplicable:
         """Train on the rows of the training split; the model tells how it went in its summary."""
+        import_torch()
         self._check()
-        missing = self.applies(data) or self._content(data)
+        missing = self.applies(data) or unreadable(data)
         return missing or self.taught(lesson_of(self, data, signals))
 
     def taught(self, lesson: Lesson) -> Trained:
@@ -96,14 +99,6 @@ class NetworkTrainer(Settings, Trainer, Objective):
                 raise DrossError(f"{name} is {getattr(self, name)}", fix=f"give {bound} or more")
         if not 0 < self.validation < 1:
             raise DrossError(f"validation is {self.validation}", fix="give a share between 0 and 1")
-
-    def _content(self, data: Dataset) -> NotApplicable | None:
-        from dross.models.inputs import READS
-
-        readable = {role for roles in READS.values() for role in roles}
-        if not any(data.has(role) for role in readable):
-            return NotApplicable("no column holds content that a network reads: no image, text, feature or embedding")
-        return None
 
     def _edits(self, run: Run, lesson: Lesson) -> Edits | None:
         found = self.beliefs(run)

@@ -15,6 +15,7 @@ from dross.core.paper import Paper
 from dross.core.results import NotApplicable, Selection
 from dross.core.roles import Role
 from dross.core.signal import Signals
+from dross.models.examples import unreadable
 
 Values = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int64]
@@ -99,12 +100,7 @@ class Useful(Selector):
 
     def applies(self, data: Dataset) -> NotApplicable | None:
         """Where there are labels, and content that a network reads."""
-        from dross.models.inputs import READS
-
-        missing = super().applies(data)
-        if missing is None and not any(data.has(role) for roles in READS.values() for role in roles):
-            return NotApplicable("no column holds content that a network reads: no image, text, feature or embedding")
-        return missing
+        return super().applies(data) or unreadable(data)
 
     def run(self, data: Dataset, signals: Signals) -> Selection | NotApplicable:
         """Train for a few epochs, cluster what the network says of each class, weigh."""

@@ -17,6 +17,7 @@ from dross.core.paper import Paper
 from dross.core.results import NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
+from dross.models.devices import import_torch
 from dross.models.examples import Batch, Examples
 from dross.models.loop import Nets, Objective, Run, Settings, fit, over
 from dross.signals.multilabel_probabilities import GivenLabels, given_labels
@@ -172,6 +173,7 @@ class LabelSetOperations(Synthesizer):
 
     def run(self, data: Dataset, signals: Signals) -> Dataset | NotApplicable:
         """Train the networks and make new rows."""
+        import_torch()
         self._check()
         missing = self.applies(data)
         if missing:

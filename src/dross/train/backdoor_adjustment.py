@@ -13,7 +13,8 @@ from dross.core.results import NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.models.class_counts import class_counts
-from dross.models.examples import Batch, Teaches
+from dross.models.devices import import_torch
+from dross.models.examples import READS, Batch, Teaches
 from dross.models.loop import Nets, Run
 from dross.models.trainer import NetworkTrainer
 from dross.signals.tabular_encoding import TabularEncoding
@@ -89,6 +90,7 @@ class BackdoorAdjustment(NetworkTrainer):
 
     def run(self, data: Dataset, signals: Signals) -> Trained | NotApplicable:
         """Find the encoders' columns, then train."""
+        import_torch()
         if self.encoders:
             chosen = replace(self, network=self.encoders[0]) if self.network == "auto" else self
         else:
@@ -141,7 +143,6 @@ class BackdoorAdjustment(NetworkTrainer):
 
 def _widths(data: Dataset, signals: Signals, network: str) -> tuple[int, ...]:
     """How many inputs each column of vectors becomes; empty where the network reads anything else."""
-    from dross.models.inputs import READS
     from dross.models.networks import kind_read
 
     others = [role for kind, roles in READS.items() if kind != "vector" for role in roles]

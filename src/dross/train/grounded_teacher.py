@@ -16,7 +16,7 @@ from dross.core.results import NotApplicable
 from dross.core.signal import Signals
 from dross.models.adapting import lesson_under, soft_relation, taken, target_rows
 from dross.models.augment import strong, weak
-from dross.models.examples import Batch, Examples, Teaches, activated, soft_cross_entropy, supervised
+from dross.models.examples import Batch, Examples, Teaches, activated, soft_cross_entropy, supervised, unreadable
 from dross.models.lesson import Lesson
 from dross.models.loop import Nets, Objective, Run, follow, frozen, over
 from dross.models.mixing import mixed_logits
@@ -327,7 +327,7 @@ class GroundedTeacher(NetworkTrainer):
         self._check()
         given = load(self.source)
         own = replace(self, network=given.method.network)
-        return self._content(data) or own.taught(lesson_under(given, own, data, signals))
+        return unreadable(data) or own.taught(lesson_under(given, own, data, signals))
 
     def build(self, make: Callable[..., Any]) -> Nets:
         """The student, and the teacher, which starts as its copy."""

@@ -9,6 +9,7 @@ from dross.core.dataset import Dataset
 from dross.core.paper import Paper
 from dross.core.results import NotApplicable
 from dross.core.roles import Role
+from dross.models.devices import import_torch
 from dross.models.examples import Batch, Teaches, soft_cross_entropy, supervised
 from dross.models.loop import Nets, Run
 from dross.models.trainer import NetworkTrainer
@@ -108,6 +109,7 @@ class SelfSupervisedLabelAugmentation(NetworkTrainer):
 
     def applies(self, data: Dataset) -> NotApplicable | None:
         """To images alone: other rows cannot be turned."""
+        import_torch()
         from dross.models.networks import kind_read
 
         reads = kind_read(self.network)
