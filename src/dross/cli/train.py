@@ -154,21 +154,21 @@ def _show(found: Comparison, as_json: bool) -> None:
     if as_json:
         plain(json.dumps(found.to_json(), allow_nan=False))
         return
-    table = Table(show_edge=False, box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table = Table(show_edge=False, pad_edge=False, box=None, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("method", no_wrap=True)
-    for heading in (*found.metrics, f"{found.metrics[0]} gained", "seconds"):
-        table.add_column(heading, justify="right")
+    measured = [q for q, _ in enumerate(found.metrics) if any(found.level(name, q) for name in found.methods)]
+    for heading in (*(found.metrics[q] for q in measured), "gained", "s"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name in found.methods:
-        levels = [found.level(name, q) for q in range(len(found.metrics))]
+        levels = [found.level(name, q) for q in measured]
         cells = ["" if one is None else f"{one.estimate:.3f}" for one in levels]
-        change = found.change(name)
-        gained = "" if change is None or name == found.baseline else (
-            f"{change.estimate:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
-        )  # fmt: skip
+        change = None if name == found.baseline else found.change(name)
+        gained = "" if change is None else f"{change.estimate:+.3f} ± {change.high - change.estimate:.3f}"
         table.add_row(name, *cells, gained, f"{found.seconds[name]:.1f}")
     out().print(table)
     out().print(f"\n{found.verdict()}", soft_wrap=True)
-    out().print("Intervals are 95 %, corrected for splits that share rows.", style="dim")
+    note = f"gained: {found.metrics[0]} over {found.baseline}, 95 % intervals corrected for splits that share rows."
+    out().print(note, style="dim", soft_wrap=True)
 
 
 def _tell(model: Trained, judged: Dataset | None, as_json: bool) -> None:
