@@ -46,6 +46,7 @@ def command(
 
 def _prove(ledger: Ledger, test: str | None, repeats: int, seed: int) -> dict[str, Any]:
     from dross.cli._progress import bars
+    from dross.cli._rows import like
     from dross.core.errors import DrossError
     from dross.core.signal import Signals
     from dross.job.prove import prove
@@ -54,7 +55,7 @@ def _prove(ledger: Ledger, test: str | None, repeats: int, seed: int) -> dict[st
     if not any(version.parent is not None for version in versions):
         raise DrossError("nothing was applied yet, so there is nothing to prove", fix="run dross apply first")
     raw, treated = ledger.base(), ledger.current()
-    given = _load(test, raw) if test is not None else None
+    given = like(test, raw) if test is not None else None
     with bars() as progress:
         signals = Signals(raw, ledger.workspace / "signals", progress)
         proof = prove(
@@ -77,16 +78,3 @@ def _wrong_labels(ledger: Ledger, raw: Dataset) -> float | None:
     summary = ledger.run() if runs else {}
     share = summary.get("issues", {}).get("label", {}).get("share")
     return float(share[0]) if share and summary["fingerprint"] == raw.fingerprint() else None
-
-
-def _load(path: str, raw: Dataset) -> Dataset:
-    """Read a test set with the roles of the raw data: what a model reads, and what it is to predict."""
-    from dross.core.roles import CONTENT, Role
-    from dross.io import load
-
-    roles: dict[str, Any] = {role.value: None for role in Role}
-    for role in (*CONTENT, Role.LABEL, Role.TARGET):
-        if raw.has(role):
-            columns = list(raw.roles[role])
-            roles[role.value] = columns if role.many else columns[0]
-    return load(path, **roles)

@@ -60,15 +60,18 @@ def command(
 ) -> None:
     """Train a model that withstands wrong, few or rare labels, or compare methods on the same splits."""
     from dross.cli._progress import bars
+    from dross.cli._rows import like
     from dross.cli.audit import _print_roles, _roles
     from dross.core.errors import DrossError
+    from dross.core.roles import Role
     from dross.io import load
 
     named = {"text": text, "image": image, "label": label, "target": target, "split": split}
     loaded = load(data, **_roles(role or [], {key: value for key, value in named.items() if value is not None}))
     _print_roles(loaded)
     options = {**_settings(setting or []), **{k: v for k, v in (("epochs", epochs), ("network", network)) if v}}
-    judged = None if test is None else _like(test, loaded)
+    more = (Role.LABELS, Role.GROUP, Role.DOMAIN)
+    judged = None if test is None else like(test, loaded, *more)
     if compare is not None and (out_folder or edits):
         raise DrossError("--compare trains no model to write", fix="leave out --out and --edits, or --compare")
     for place in (out_folder, edits):
@@ -129,19 +132,6 @@ def _settings(asked: list[str]) -> dict[str, Any]:
         except ValueError:
             found[name.strip().replace("-", "_")] = value
     return found
-
-
-def _like(path: str, raw: Dataset) -> Dataset:
-    """Read rows with the roles of others: what a model reads, and what it is to predict."""
-    from dross.core.roles import CONTENT, Role
-    from dross.io import load
-
-    roles: dict[str, Any] = {role.value: None for role in Role}
-    for role in (*CONTENT, Role.LABEL, Role.LABELS, Role.TARGET, Role.GROUP, Role.DOMAIN):
-        if raw.has(role):
-            columns = list(raw.roles[role])
-            roles[role.value] = columns if role.many else columns[0]
-    return load(path, **roles)
 
 
 def _show(found: Comparison, as_json: bool) -> None:

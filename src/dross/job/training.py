@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dross.core.dataset import Dataset
 from dross.core.errors import DrossError, nearest
+from dross.core.hashing import Hashes
 from dross.core.registry import method as method_named
 from dross.core.registry import method_files
 from dross.core.results import NotApplicable
@@ -21,7 +22,7 @@ from dross.core.signal import Progress, Signals, silent
 from dross.core.splits import splits_of
 from dross.job.paired import Estimated, Measured, Numbers, Scored, classification_scores, regression_scores
 from dross.models.folds import folds_of
-from dross.models.lesson import outcome_of
+from dross.models.lesson import Outcome, outcome_of
 from dross.models.trained import Trained
 from dross.models.trainer import NetworkTrainer
 from dross.signals.content_hash import ContentHash
@@ -268,8 +269,9 @@ def compare(
     values: dict[str, list[Numbers]] = {name: [] for name in names}
     seconds = dict.fromkeys(names, 0.0)
     done, total = 0, repeats * len(trainers)
+    hashes = np.asarray(Signals(data)[ContentHash()])
     for repeat in range(repeats):
-        train, held = _split(data, outcome.y, outcome.teaches, seed + repeat)
+        train, held = _split(data, hashes, outcome, seed + repeat)
         rows, judged = data.take(train), data.take(held) if test is None else test
         for one in trainers:
             started = time.perf_counter()
@@ -285,11 +287,12 @@ def compare(
     return Comparison(names, METRICS[outcome.teaches], measured, seconds, names[0])
 
 
-def _split(data: Dataset, y: npt.NDArray[Any], teaches: str, seed: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _split(data: Dataset, hashes: Hashes, outcome: Outcome, seed: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Positions to train on, and labelled training rows held out; rows without a label are all trained on."""
-    labels = y if teaches == "class" else np.where(np.isfinite(y.reshape(len(y), -1)).all(axis=1), 0, -1)
+    y = outcome.y
+    labels = y if outcome.teaches == "class" else np.where(np.isfinite(y.reshape(len(y), -1)).all(axis=1), 0, -1)
     codes = labels.astype(np.int32)
-    parts = folds_of(data, Signals(data)[ContentHash()], codes, PARTS, seed)
+    parts = folds_of(data, hashes, codes, PARTS, seed)
     mine = splits_of(data).training
     held = (parts.of == 0) & (codes >= 0) & mine
     return np.flatnonzero(mine & ~held), np.flatnonzero(held)

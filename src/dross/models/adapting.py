@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from dross.core.signal import Signals
 from dross.core.splits import splits_of
 from dross.models.devices import device_of
 from dross.models.examples import Examples, activated
-from dross.models.lesson import Lesson, Outcome, identity
-from dross.models.loop import Settings, over
+from dross.models.lesson import Lesson, Outcome, checkpoints
+from dross.models.loop import over
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,8 +69,8 @@ def lesson_under(given: Trained, method: NetworkTrainer, data: Dataset, signals:
         Outcome(y, given.classes, "class"),
         given.encoder,
         given.make,
-        Settings(**{field.name: getattr(method, field.name) for field in fields(Settings)}),
-        None if signals.store is None else signals.store.parent / "training" / identity(method, data),
+        method,
+        checkpoints(method, data, signals),
         signals.progress,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.int64]
 VALIDATION = ("validation", "valid", "val", "dev")
 """Names of the split that early stopping looks at, in lower case."""
-_KEPT = {field.name for field in fields(Settings)}
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,6 @@ def lesson_of(method: NetworkTrainer, data: Dataset, signals: Signals) -> Lesson
         x = encoder(data if whole else data.take(chosen))
         return Examples(torch.from_numpy(x), torch.from_numpy(outcome.y[chosen]), k, outcome.teaches)
 
-    settings = Settings(**{name: getattr(method, name) for name in _KEPT})
     return Lesson(
         data,
         rows,
@@ -147,16 +145,18 @@ def lesson_of(method: NetworkTrainer, data: Dataset, signals: Signals) -> Lesson
         outcome,
         encoder,
         Maker(method.network, encoder.kind, tuple(encoder.shape), k),
-        settings,
-        None if signals.store is None else signals.store.parent / "training" / identity(method, data),
+        method,
+        checkpoints(method, data, signals),
         signals.progress,
     )
 
 
-def identity(method: NetworkTrainer, data: Dataset) -> str:
-    """What a training depends on, as a name: method, settings, data."""
+def checkpoints(method: NetworkTrainer, data: Dataset, signals: Signals) -> Path | None:
+    """The folder for the checkpoints of a training, named by all it depends on; None where nothing is kept."""
+    if signals.store is None:
+        return None
     config = json.dumps(asdict(method), sort_keys=True, default=str)
-    return f"{method.name()}-{digest(data.fingerprint(), config)[:16]}"
+    return signals.store.parent / "training" / f"{method.name()}-{digest(data.fingerprint(), config)[:16]}"
 
 
 def outcome_of(data: Dataset) -> Outcome:
