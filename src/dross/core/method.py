@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from dross.core.dataset import Dataset
 from dross.core.model import Model
 from dross.core.paper import Paper
-from dross.core.results import Findings, Issue, Labels, Metrics, NotApplicable, Predictions, Selection
+from dross.core.results import Edits, Findings, Issue, Labels, Metrics, NotApplicable, Predictions, Selection
 from dross.core.roles import CONTENT, Role
 from dross.core.signal import Signal, Signals
 
@@ -70,6 +70,15 @@ class Labeler(Method):
     @abstractmethod
     def run(self, data: Dataset, signals: Signals) -> Labels | NotApplicable:
         """Label the rows of the dataset."""
+
+
+@dataclass(frozen=True)
+class Repairer(Method):
+    """A method that proposes changes."""
+
+    @abstractmethod
+    def run(self, data: Dataset, signals: Signals) -> Edits | NotApplicable:
+        """What to change in the rows of the dataset."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from dross.core.errors import DrossError, nearest
 from dross.core.method import Detector, Method
 
 VERBS = (
-    "detect", "label", "repair", "select", "synthesize", "train", "pretrain", "align", "infer", "evaluate", "forget",
+    "detect", "label", "repair", "curate", "select", "synthesize", "train", "pretrain", "align", "infer", "evaluate",
+    "forget",
 )  # fmt: skip
 ENTRY_POINTS = "dross.methods"
 

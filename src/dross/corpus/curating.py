@@ -1,0 +1,302 @@
+"""Curating: a recipe goes over a corpus, pass after pass, and leaves a smaller, documented one."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dross.core.errors import DrossError
+from dross.core.hashing import digest
+from dross.core.method import Selector
+from dross.core.roles import Role
+from dross.core.signal import Progress, silent
+from dross.core.step import MakingStep, RowStep, Step, WholeStep
+from dross.corpus import closing, passes
+from dross.corpus.files import full, read_json, write_json
+from dross.corpus.in_memory import InMemory, decide
+from dross.corpus.meeting import Meeting, Reading, meet, read_reference, settle, sketched
+from dross.corpus.passes import Pass, Segment, Task, run_task
+from dross.corpus.pieces import PIECE, Piece, pieces_of, signature
+from dross.corpus.reading import Wanted
+from dross.corpus.recipe import Recipe
+from dross.corpus.report import Report
+from dross.corpus.sketches import Shelves
+from dross.engine import Engine, engine
+
+T = TypeVar("T")
+R = TypeVar("R")
+WORK = ".work"
+_PART = 1 << 26
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a corpus is divided; the result does not depend on it, except for the number of rows in a file.
+
+    Attributes
+    ----------
+    piece
+        Bytes of a file that one worker reads at most, where the file can be divided.
+    parts
+        Parts of the keys when rows meet; chosen by the size of the corpus when None.
+    rows
+        Rows of one file of the finished corpus.
+    """
+
+    piece: int = PIECE
+    parts: int | None = None
+    rows: int = closing.ROWS
+
+
+@dataclass
+class Run:
+    """A run under way."""
+
+    recipe: Recipe
+    pieces: list[Piece]
+    out: Path
+    engine: Engine
+    layout: Layout
+    progress: Progress
+    token: str
+    passes: list[dict[str, Any]] = field(default_factory=list)
+    others: list[Piece] = field(default_factory=list)
+    other_counts: list[int] = field(default_factory=list)
+
+    @property
+    def work(self) -> Path:
+        """Where files lie until the run is finished."""
+        return self.out / WORK
+
+    @property
+    def parts(self) -> int:
+        """Parts of the keys."""
+        return self.layout.parts or min(4096, max(4, sum(piece.size for piece in self.pieces) // _PART))
+
+    def over(
+        self, what: str, work: Callable[[T], R], tasks: Sequence[T], sizes: Sequence[int] | None = None
+    ) -> list[R]:
+        """Run tasks and report progress, by their sizes where these are known; results in the order of the tasks."""
+        sizes = sizes or [1] * len(tasks)
+        done, total = 0, max(1, sum(sizes))
+        out: dict[int, R] = {}
+        self.progress(what, 0, total)
+        for i, result in self.engine.run(work, tasks):
+            out[i] = result
+            done += sizes[i]
+            self.progress(what, done, total)
+        return [out[i] for i in range(len(tasks))]
+
+
+def curate(
+    recipe: Recipe | Sequence[Any] | str | Path,
+    inputs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    engine_name: str = "local",
+    workers: int | None = None,
+    address: str | None = None,
+    layout: Layout | None = None,
+    progress: Progress = silent,
+) -> Report:
+    """Take a corpus through a recipe.
+
+    Parameters
+    ----------
+    recipe
+        A :class:`Recipe`, a YAML file with one, or a list of steps.
+    inputs
+        Files, folders or globs of JSON Lines (also ``.gz`` and ``.zst``) or Parquet.
+    out
+        A new folder; or the folder of a run of the same recipe over the same files that was interrupted, which goes on.
+    engine_name, workers, address
+        Where the work runs: see :func:`dross.engine.engine`.
+    layout
+        How the corpus is divided.
+    progress
+        Called with what is being done, how much of it is, and of how much.
+
+    Returns
+    -------
+    Report
+        What each step did. The folder holds the rows that are left (``part-*``), where each came from (``origins/``),
+        every dropped row with its reason (``dropped/STEP/``), old values of changed ones (``changed/STEP/``), the
+        recipe with every field, and this report (``report.json``, ``README.md``).
+
+    Raises
+    ------
+    DrossError
+        When the recipe or the files are not as they must be. What was finished is kept.
+    """
+    if isinstance(recipe, str | Path):
+        recipe = Recipe.read(recipe)
+    elif not isinstance(recipe, Recipe):
+        recipe = Recipe.of(recipe)
+    given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    layout = layout or Layout()
+    pieces = pieces_of([str(one) for one in given], layout.piece)
+    passes.forget()
+    with _held(Path(out), recipe, pieces, layout) as token, engine(engine_name, workers, address) as chosen:
+        run = Run(recipe, pieces, Path(out), chosen, layout, progress, token)
+        started = time.time()
+        segments = _passes(run)
+        return closing.close(run, segments, engine_name, started)
+
+
+# ---- the folder --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _held(out: Path, recipe: Recipe, pieces: list[Piece], layout: Layout) -> Iterator[str]:
+    """Hold the folder for one run; the token of that run, the same one when it goes on."""
+    work = out / WORK
+    if (out / closing.REPORT).exists():
+        raise DrossError("there is a finished corpus already", where=str(out), fix="name another --out")
+    if out.exists() and not work.exists() and any(out.iterdir()):
+        raise DrossError("the folder is not empty", where=str(out), fix="name a new folder with --out")
+    with full(out):
+        work.mkdir(parents=True, exist_ok=True)
+    key = digest(str(recipe.plain()), signature(pieces), str(layout.rows), str(layout.parts))
+    known = read_json(work / "run.json")
+    if known is None:
+        known = {"key": key, "token": uuid.uuid4().hex[:8]}
+        write_json(work / "run.json", known)
+    elif known["key"] != key:
+        raise DrossError(
+            "a run of another recipe, or over files that have changed since, was interrupted here",
+            where=str(out),
+            fix="run that one again to go on with it, or name another --out",
+        )
+    with _locked(work / "lock", out):
+        yield str(known["token"])
+        shutil.rmtree(work)
+
+
+@contextmanager
+def _locked(path: Path, out: Path) -> Iterator[None]:
+    import fcntl
+
+    with path.open("w", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DrossError(
+                "another run is writing to this folder", where=str(out), fix="wait until it ends"
+            ) from error
+        yield
+
+
+# ---- the passes --------------------------------------------------------------------------------------------------
+
+
+def _passes(run: Run) -> list[Segment]:
+    """All passes, one after the other; the rows that the last one leaves."""
+    prepared = _prepared(run)
+    wanted = Wanted(run.recipe.text, _columns(run.recipe), run.recipe.bad_lines == "drop")
+    sources: list[Piece] | list[Segment] = run.pieces
+    settled: tuple[int, WholeStep, str] | None = None
+    at, steps = 0, run.recipe.steps
+    while True:
+        single = []
+        while at < len(steps) and isinstance(steps[at], RowStep | MakingStep):
+            single.append((at, steps[at]))
+            at += 1
+        step = steps[at] if at < len(steps) else None
+        sketcher = (at, step) if isinstance(step, WholeStep) else None
+        folder = run.work / f"pass-{len(run.passes):02d}"
+        folder.mkdir(exist_ok=True)
+        named = run.recipe.id if not run.passes else ""
+        what = Pass(str(folder), wanted, prepared, settled, tuple(single), sketcher, run.parts, named)  # type: ignore[arg-type]
+        segments = _one_pass(run, what, sources)
+        if step is None:
+            return segments
+        settled = (at, *_decided(run, at, step, what, segments))
+        sources = segments
+        at += 1
+
+
+def _one_pass(run: Run, what: Pass, sources: Sequence[Piece | Segment]) -> list[Segment]:
+    labels = [run.recipe.labels[i] for i, _ in what.steps] or ["reading"]
+    tasks = [Task(what, i, source) for i, source in enumerate(sources)]
+    started = time.perf_counter()
+    done = run.over(f"{labels[0]}{' …' if len(labels) > 1 else ''}", run_task, tasks, [s.size for s in sources])
+    run.passes.append({"folder": what.folder, "done": done, "seconds": time.perf_counter() - started})
+    return [Segment(**one) for result in done for one in result["segments"]]
+
+
+def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: list[Segment]) -> tuple[WholeStep, str]:
+    """The decisions of a step for which rows must meet."""
+    label = run.recipe.labels[at]
+    path = run.work / f"{label}-{run.token}.decisions"
+    if isinstance(step, Selector):
+        if not path.exists():
+            run.progress(label, 0, 1)
+            decide(step, segments, _roles(run.recipe), path, label)
+        return InMemory(method=step), str(path)
+    assert isinstance(step, WholeStep)
+    folder = run.work / label
+    folder.mkdir(exist_ok=True)
+    if not path.exists():
+        sketches, shelves = sketched(Path(what.folder))
+        more, other = _references(run, at, step, what, folder)
+        shelves = Shelves((*shelves.stems, *other.stems))
+        parts = 1 if step.together else run.parts
+        tasks = [
+            Meeting(step, (*sketches, *more), shelves, i, parts, str(folder / f"{i:04d}.found")) for i in range(parts)
+        ]
+        run.over(label, meet, tasks)
+        settle(step, [Path(task.path) for task in tasks], shelves, path)
+    else:
+        _references(run, at, step, what, folder)
+    return step, str(path)
+
+
+def _references(run: Run, at: int, step: WholeStep, what: Pass, folder: Path) -> tuple[tuple[str, ...], Shelves]:
+    sources = step.references()
+    if not sources:
+        return (), Shelves(())
+    first = len(run.others)
+    found = pieces_of(list(sources), run.layout.piece)
+    others = [Piece(first + i, p.file, p.format, p.start, p.stop, p.size) for i, p in enumerate(found)]
+    place = str(Path(what.prepared) / f"{at:02d}")
+    wanted = Wanted(run.recipe.text, step.reads(), what.wanted.drop_broken)
+    where = folder / "references"
+    where.mkdir(exist_ok=True)
+    tasks = [Reading(step, piece, wanted, place, str(where / f"{i:06d}"), what.parts) for i, piece in enumerate(others)]
+    counts = run.over(f"{run.recipe.labels[at]}: the other corpus", read_reference, tasks, [p.size for p in others])
+    run.others += others
+    run.other_counts += counts
+    return sketched(where)
+
+
+def _prepared(run: Run) -> str:
+    """What the steps make once, each in a folder of its own."""
+    where = run.work / f"prepared-{run.token}"
+    for i, step in enumerate(run.recipe.steps):
+        place, marker = where / f"{i:02d}", where / f"{i:02d}.json"
+        if not isinstance(step, Step) or marker.exists():
+            continue
+        run.progress(f"{run.recipe.labels[i]}: preparing", i, len(run.recipe.steps))
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        step.prepare(place)
+        write_json(marker, True)
+    return str(where)
+
+
+def _columns(recipe: Recipe) -> tuple[str, ...]:
+    more = [name for step in recipe.steps if isinstance(step, Step) for name in step.reads()]
+    return tuple(dict.fromkeys([*more, *([recipe.id] if recipe.id else []), *(column for _, column in recipe.roles)]))
+
+
+def _roles(recipe: Recipe) -> dict[Role, list[str]]:
+    roles = {Role.TEXT: [recipe.text]}
+    for role, column in recipe.roles:
+        roles[Role(role)] = [*roles.get(Role(role), []), column]
+    return roles

@@ -1,0 +1,128 @@
+"""Bringing rows together: sketches written in parts by their keys, and arrays that can be looked up by address."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dross.core.step import KEY, ROW, Addresses
+from dross.corpus.files import full, new
+
+_SPILL = 1 << 26
+ADDRESSES = "addresses"
+
+
+class Sketches:
+    """Writes the sketches of one task: whenever enough have come, one batch for each part of the keys."""
+
+    def __init__(self, path: Path, parts: int) -> None:
+        self.path, self.parts = path, parts
+        self._waiting: list[pa.Table] = []
+        self._size = 0
+        self._writer: Any = None
+        self._other = path.with_name(f"{path.name}.new")
+
+    def add(self, sketches: pa.Table) -> None:
+        """Take the sketches of some rows."""
+        if sketches.num_rows:
+            self._waiting.append(sketches)
+            self._size += sketches.nbytes
+        if self._size > _SPILL:
+            self._spill()
+
+    def _spill(self) -> None:
+        table = pa.concat_tables(self._waiting).combine_chunks()
+        part = (table.column(KEY).to_numpy() % np.uint64(self.parts)).astype(np.int64)
+        order = np.argsort(part, kind="stable")
+        edges = np.searchsorted(part[order], np.arange(self.parts + 1))
+        table = table.take(pa.array(order)).combine_chunks()
+        with full(self.path.parent):
+            if self._writer is None:
+                self._writer = pa.ipc.new_file(str(self._other), table.schema)
+            for start, stop in itertools.pairwise(edges):
+                (batch,) = table.slice(start, stop - start).to_batches() or [_nothing(table.schema)]
+                self._writer.write_batch(batch)
+        self._waiting, self._size = [], 0
+
+    def close(self) -> None:
+        """Write the rest; there is no file when there was no sketch."""
+        if self._waiting:
+            self._spill()
+        if self._writer is not None:
+            self._writer.close()
+            self._other.replace(self.path)
+
+
+def _nothing(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({field.name: pa.array([], field.type) for field in schema}, schema=schema)
+
+
+def part_of(files: Sequence[Path], part: int, parts: int) -> pa.Table | None:
+    """All sketches of one part of the keys, sorted by key and row; None when there are none."""
+    tables = []
+    for path in files:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+            found = [file.get_batch(i) for i in range(part, file.num_record_batches, parts)]
+            tables += [pa.Table.from_batches([batch]) for batch in found if batch.num_rows]
+    if not tables:
+        return None
+    table = pa.concat_tables(tables)
+    order = np.lexsort([table.column(ROW).to_numpy(), table.column(KEY).to_numpy()])
+    return table.take(pa.array(order)).combine_chunks()
+
+
+class Arrays:
+    """Writes arrays of one entry per row."""
+
+    def __init__(self, stem: Path) -> None:
+        self.stem = stem
+        self._parts: dict[str, list[npt.NDArray[Any]]] = {}
+
+    def add(self, addresses: Addresses, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take the entries of some rows."""
+        for name, array in {**arrays, ADDRESSES: addresses}.items() if arrays else ():
+            self._parts.setdefault(name, []).append(array)
+
+    def close(self) -> None:
+        """Write one file per array."""
+        for name, parts in self._parts.items():
+            with new(self.stem.with_name(f"{self.stem.name}.{name}.npy")) as other, other.open("wb") as file:
+                np.save(file, np.concatenate(parts))
+
+
+@dataclass(frozen=True)
+class Shelves:
+    """The arrays that many tasks wrote, looked up by address; pages of the files come and go as they are needed."""
+
+    stems: tuple[str, ...]
+
+    @cached_property
+    def _opened(self) -> list[dict[str, npt.NDArray[Any]]]:
+        found = []
+        for stem in map(Path, self.stems):
+            paths = sorted(stem.parent.glob(f"{stem.name}.*.npy"))
+            found.append({path.name[len(stem.name) + 1 : -4]: np.load(path, mmap_mode="r") for path in paths})
+        return sorted((one for one in found if one and len(one[ADDRESSES])), key=lambda one: int(one[ADDRESSES][0]))
+
+    @cached_property
+    def _firsts(self) -> Addresses:
+        return np.array([one[ADDRESSES][0] for one in self._opened], np.uint64)
+
+    def take(self, name: str, addresses: Addresses) -> npt.NDArray[Any]:
+        """See :class:`~dross.core.step.Store`."""
+        shelf = np.searchsorted(self._firsts, addresses, "right") - 1
+        like = self._opened[0][name] if self._opened else np.empty(0)
+        out = np.empty((len(addresses), *like.shape[1:]), like.dtype)
+        for i in np.unique(shelf).tolist():
+            here = np.flatnonzero(shelf == i)
+            one = self._opened[i]
+            out[here] = one[name][np.searchsorted(one[ADDRESSES], addresses[here])]
+        return out

@@ -1,0 +1,1 @@
+"""Steps of a recipe: they go over corpora larger than memory."""
