@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from dross.core.statistics import interval
 
+__all__ = ["Budget", "Claim", "Evidence", "Outcome", "check", "claim", "claims", "interval"]
 Measure = Callable[["Budget"], "Evidence"]
 _FOUND: dict[str, Claim] = {}
 
@@ -92,19 +92,3 @@ def check(chosen: list[Claim], budget: Budget) -> Iterator[Outcome]:
             yield Outcome(one, evidence, time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - one broken claim must not hide the others; it is reported as failed
             yield Outcome(one, None, time.perf_counter() - started, f"{type(error).__name__}: {error}")
-
-
-def interval(values: Any, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean and Student-t confidence interval of repeated measurements: ``(mean, low, high)``.
-
-    >>> [round(v, 2) for v in interval([1.0, 2.0, 3.0])]
-    [2.0, -0.48, 4.48]
-    """
-    from scipy import stats
-
-    x = np.asarray(values, float)
-    mean = float(x.mean())
-    if len(x) < 2:
-        return mean, float("nan"), float("nan")
-    half = float(stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    return mean, mean - half, mean + half

@@ -17,8 +17,8 @@ NULL = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel()
-def mix(x: np.uint64) -> np.uint64:
-    """Scramble 64 bits (the finaliser of SplitMix64, Steele et al., 2014)."""
+def mix(x: Any) -> Any:
+    """Scramble 64 bits (the finaliser of SplitMix64, Steele et al., 2014); ``mix.function`` does so to an array."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

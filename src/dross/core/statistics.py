@@ -32,6 +32,22 @@ def wilson(hits: npt.ArrayLike, counts: npt.ArrayLike, level: float = 0.95) -> t
     return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
 
 
+def interval(values: Any, level: float = 0.95) -> tuple[float, float, float]:
+    """Mean and Student-t confidence interval of repeated measurements: ``(mean, low, high)``.
+
+    >>> [round(v, 2) for v in interval([1.0, 2.0, 3.0])]
+    [2.0, -0.48, 4.48]
+    """
+    from scipy import stats
+
+    x = np.asarray(values, float)
+    mean = float(x.mean())
+    if len(x) < 2:
+        return mean, float("nan"), float("nan")
+    half = float(stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    return mean, mean - half, mean + half
+
+
 def holm(p: npt.ArrayLike) -> Vector:
     """p-values adjusted for being the smallest of many, shape (m,) (Holm, 1979).
 

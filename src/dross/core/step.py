@@ -32,6 +32,8 @@ REFERENCE = np.uint64(1 << 63)
 """Rows of another corpus, which a step compares with and which are never dropped, have addresses from here on."""
 KEY, ROW, REASON, VALUE, MATCH = "key", "row", "reason", "value", "match"
 """Columns of sketches and decisions."""
+WEIGHT, RANK = "dross_weight", "dross_rank"
+"""Columns that a step may give to rows: how much each counts, and its place in the order."""
 
 
 class Rows:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from dross.core.step import RANK
 from dross.corpus.files import batches, new, write_json
 from dross.corpus.finishing import ROWS, Part, Scatter, scatter, spans, write_part, write_record
-from dross.corpus.in_memory import RANK
 from dross.corpus.passes import Segment
 from dross.corpus.places import Places
 from dross.corpus.report import Report, stages
@@ -27,14 +27,14 @@ REPORT = "report.json"
 def close(run: Run, segments: list[Segment], engine: str, started: float) -> Report:
     """Write everything, the report last."""
     first = run.passes[0]["done"]
-    names = tuple(sorted(str(path) for path in Path(run.passes[0]["folder"]).glob("*.names")))
+    names = tuple(path for task in first for kind, _, path in task["files"] if kind == "names")
     counts = [task["count"] for task in first]
     places = Places(tuple(run.pieces), tuple(counts), tuple(run.others), tuple(run.other_counts), names)
     done = [task for one in run.passes for task in one["done"]]
     touched = sorted({name for task in done for name in task["touched"]})
     (run.out / "origins").mkdir(exist_ok=True)
     sizes = run.over("writing", write_part, _parts(run, segments, places, tuple(touched)))
-    run.over("writing the record", write_record, list(_records(run, places)))
+    run.over("writing the record", write_record, list(_records(run, places, done)))
     report = Report(
         out=str(run.out),
         recipe=run.recipe.plain(),
@@ -97,22 +97,22 @@ def _scattered(run: Run, segments: list[Segment], parts: int) -> tuple[str, ...]
     return tuple(task.path for task in tasks)
 
 
-def _records(run: Run, places: Places) -> Iterator[Part]:
+def _records(run: Run, places: Places, done: list[dict[str, Any]]) -> Iterator[Part]:
     """The files of dropped rows, and of the old values of changed ones."""
     for number, label in enumerate(["00-reading", *run.recipe.labels], -1):
         for kind in ("dropped", "changed"):
-            files = [path for one in run.passes for path in sorted(Path(one["folder"]).glob(f"*.{number:02d}.{kind}"))]
+            files = [path for task in done for k, n, path in task["files"] if (k, n) == (kind, number)]
             if not files:
                 continue
             folder = run.out / kind / label
             folder.mkdir(parents=True, exist_ok=True)
-            schema = _schema([str(path) for path in files])
-            for i, part in enumerate(spans([(str(path), _count(path)) for path in files])):
+            schema = _schema(files)
+            for i, part in enumerate(spans([(path, _count(path)) for path in files])):
                 yield Part(str(folder / f"part-{i:05d}.parquet"), schema, places, part)
 
 
-def _count(path: Path) -> int:
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+def _count(path: str) -> int:
+    with pa.memory_map(path) as source, pa.ipc.open_file(source) as file:
         return sum(file.get_batch(i).num_rows for i in range(file.num_record_batches))
 
 

@@ -20,9 +20,9 @@ from dross.core.step import MakingStep, RowStep, Step, WholeStep
 from dross.corpus import closing, passes
 from dross.corpus.files import full, read_json, write_json
 from dross.corpus.in_memory import InMemory, decide
-from dross.corpus.meeting import Meeting, Reading, meet, read_reference, settle, sketched
+from dross.corpus.meeting import Meeting, Reading, meet, read_reference, settle
 from dross.corpus.passes import Pass, Segment, Task, run_task
-from dross.corpus.pieces import PIECE, Piece, pieces_of, signature
+from dross.corpus.pieces import PIECE, Piece, pieces_of
 from dross.corpus.reading import Wanted
 from dross.corpus.recipe import Recipe
 from dross.corpus.report import Report
@@ -162,14 +162,15 @@ def _held(out: Path, recipe: Recipe, pieces: list[Piece], layout: Layout) -> Ite
         raise DrossError("the folder is not empty", where=str(out), fix="name a new folder with --out")
     with full(out):
         work.mkdir(parents=True, exist_ok=True)
-    key = digest(str(recipe.plain()), signature(pieces), str(layout.rows), str(layout.parts))
+    files = list(dict.fromkeys(piece.file for piece in pieces))
+    key = digest(str(recipe.plain()), *files, str(layout.rows), str(layout.parts))
     known = read_json(work / "run.json")
     if known is None:
         known = {"key": key, "token": uuid.uuid4().hex[:8]}
         write_json(work / "run.json", known)
     elif known["key"] != key:
         raise DrossError(
-            "a run of another recipe, or over files that have changed since, was interrupted here",
+            "a run of another recipe, or over other files, was interrupted here",
             where=str(out),
             fix="run that one again to go on with it, or name another --out",
         )
@@ -226,8 +227,21 @@ def _one_pass(run: Run, what: Pass, sources: Sequence[Piece | Segment]) -> list[
     tasks = [Task(what, i, source) for i, source in enumerate(sources)]
     started = time.perf_counter()
     done = run.over(f"{labels[0]}{' …' if len(labels) > 1 else ''}", run_task, tasks, [s.size for s in sources])
-    run.passes.append({"folder": what.folder, "done": done, "seconds": time.perf_counter() - started})
+    run.passes.append({"done": done, "seconds": time.perf_counter() - started})
+    if len(run.passes) == 1:
+        _unchanged(run, digest(*(one["source"] for one in done)))
     return [Segment(**one) for result in done for one in result["segments"]]
+
+
+def _unchanged(run: Run, sources: str) -> None:
+    """Once all files have been read, what follows from them must not be mixed with what follows from others."""
+    path = run.work / "sources.json"
+    known = read_json(path)
+    if known is None:
+        write_json(path, sources)
+    elif known != sources:
+        fix = f"remove {run.work} and run the command again, or name another --out"
+        raise DrossError("files have changed since the run was interrupted", where=str(run.out), fix=fix)
 
 
 def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: list[Segment]) -> tuple[WholeStep, str]:
@@ -243,13 +257,11 @@ def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: lis
     folder = run.work / label
     folder.mkdir(exist_ok=True)
     if not path.exists():
-        sketches, shelves = sketched(Path(what.folder))
-        more, other = _references(run, at, step, what, folder)
-        shelves = Shelves((*shelves.stems, *other.stems))
+        done = [*run.passes[-1]["done"], *_references(run, at, step, what, folder)]
+        sketches = tuple(path for one in done for path in one["sketches"])
+        shelves = Shelves(tuple(stem for one in done for stem in one["stems"]))
         parts = 1 if step.together else run.parts
-        tasks = [
-            Meeting(step, (*sketches, *more), shelves, i, parts, str(folder / f"{i:04d}.found")) for i in range(parts)
-        ]
+        tasks = [Meeting(step, sketches, shelves, i, parts, str(folder / f"{i:04d}.found")) for i in range(parts)]
         run.over(label, meet, tasks)
         settle(step, [Path(task.path) for task in tasks], shelves, path)
     else:
@@ -257,10 +269,11 @@ def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: lis
     return step, str(path)
 
 
-def _references(run: Run, at: int, step: WholeStep, what: Pass, folder: Path) -> tuple[tuple[str, ...], Shelves]:
+def _references(run: Run, at: int, step: WholeStep, what: Pass, folder: Path) -> list[dict[str, Any]]:
+    """What was read of other corpora."""
     sources = step.references()
     if not sources:
-        return (), Shelves(())
+        return []
     first = len(run.others)
     found = pieces_of(list(sources), run.layout.piece)
     others = [Piece(first + i, p.file, p.format, p.start, p.stop, p.size) for i, p in enumerate(found)]
@@ -269,10 +282,10 @@ def _references(run: Run, at: int, step: WholeStep, what: Pass, folder: Path) ->
     where = folder / "references"
     where.mkdir(exist_ok=True)
     tasks = [Reading(step, piece, wanted, place, str(where / f"{i:06d}"), what.parts) for i, piece in enumerate(others)]
-    counts = run.over(f"{run.recipe.labels[at]}: the other corpus", read_reference, tasks, [p.size for p in others])
+    done = run.over(f"{run.recipe.labels[at]}: the other corpus", read_reference, tasks, [p.size for p in others])
     run.others += others
-    run.other_counts += counts
-    return sketched(where)
+    run.other_counts += [one["count"] for one in done]
+    return done
 
 
 def _prepared(run: Run) -> str:

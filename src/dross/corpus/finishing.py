@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dross.core.step import KEY, NONE, ROW
+from dross.core.step import KEY, NONE, RANK, ROW
 from dross.corpus.files import batches, fitted, full, new
-from dross.corpus.in_memory import RANK
 from dross.corpus.passes import ADDRESS, COPY_AT, COPY_OF, TOUCHED, Segment
 from dross.corpus.places import Places
 from dross.corpus.reading import RAW
@@ -218,7 +217,10 @@ def _changed(line: bytes | None, values: dict[str, Any]) -> bytes:
         told = isinstance(value, str) and not isinstance(was, str | None)  # the text of a number or list
         if not told or value != json.dumps(was, ensure_ascii=False):
             kept[name] = value
-    return json.dumps(kept, ensure_ascii=False).encode()
+    try:
+        return json.dumps(kept, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a character in a field that no step reads
+        return json.dumps(kept).encode()
 
 
 def _sync(path: Path) -> None:

@@ -16,13 +16,10 @@ from dross.core.method import Selector
 from dross.core.results import NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
-from dross.core.step import KEPT, REASON, ROW, Rows, Store, Verdict, WholeStep
+from dross.core.step import KEPT, RANK, REASON, ROW, WEIGHT, Rows, Store, Verdict, WholeStep
 from dross.corpus.files import read, write
 from dross.corpus.passes import ADDRESS, TOUCHED, Segment
 from dross.corpus.reading import RAW
-
-WEIGHT, RANK = "dross_weight", "dross_rank"
-"""Columns that a selector gives to rows: how much each counts, and its place in the order."""
 
 
 @dataclass(frozen=True)

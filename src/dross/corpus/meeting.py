@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,26 +48,27 @@ class Meeting:
         return f"{self.step.name()}, part {self.part + 1} of {self.parts}"
 
 
-def read_reference(task: Reading) -> int:
-    """Sketch the rows of another corpus; how many there are."""
-    marker = Path(task.stem + ".json")
+def read_reference(task: Reading) -> dict[str, Any]:
+    """Sketch the rows of another corpus; how many there are, and the files of sketches and arrays."""
+    marker, source = Path(task.stem + ".json"), task.piece.signature()
     done = read_json(marker)
-    if done is None:
+    if done is None or done["source"] != source:
         sketches, arrays = Sketches(Path(task.stem + ".sketches"), task.parts), Arrays(Path(task.stem))
-        held, done = ready(task.step, task.place), 0
+        held, count = ready(task.step, task.place), 0
         for block in blocks(task.piece, task.wanted):
-            addresses = address(task.piece.index, done, block.count) | REFERENCE
-            done += block.count
+            addresses = address(task.piece.index, count, block.count) | REFERENCE
             if block.ordinals is not None:
-                first = done - block.count
-                addresses = addresses[np.array(block.ordinals, np.int64) - first]
+                addresses = addresses[np.array(block.ordinals, np.int64) - count]
+            count += block.count
             rows = Rows(block.table, task.wanted.text, addresses)
             sketches.add(task.step.sketch(rows, held))
             arrays.add(addresses, task.step.stored(rows, held))
-        sketches.close()
-        arrays.close()
+        done = {"count": count, "source": source}
+        done["sketches"] = [str(sketches.path)] if sketches.close() else []
+        done["stems"] = [task.stem] if arrays.close() else []
         write_json(marker, done)
-    return int(done)
+    found: dict[str, Any] = done
+    return found
 
 
 def meet(task: Meeting) -> int:
@@ -102,16 +102,3 @@ def settle(step: WholeStep, files: list[Path], shelves: Shelves, path: Path) -> 
         found = pa.table({ROW: pa.array([], pa.uint64()), "reason": pa.array([], pa.int16())})
     with new(path) as other:
         write(other, found)
-
-
-def sketched(folder: Path) -> tuple[tuple[str, ...], Shelves]:
-    """The sketches and the looked-up arrays that a pass wrote, in order."""
-    sketches = sorted(str(path) for path in folder.glob("*.sketches"))
-    return tuple(sketches), Shelves(tuple(_stems(folder)))
-
-
-def _stems(folder: Path) -> Iterator[str]:
-    seen: dict[str, Any] = {}
-    for path in sorted(folder.glob("*.addresses.npy")):
-        seen[str(path)[: -len(".addresses.npy")]] = None
-    yield from seen

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from dross.core.errors import DrossError
-from dross.core.step import MATCH, NONE, ROW, MakingStep, Rows, RowStep, Step, Verdict, WholeStep
+from dross.core.step import MATCH, NONE, RANK, ROW, MakingStep, Rows, RowStep, Step, Verdict, WholeStep
 from dross.corpus.files import SEGMENT, Growing, batches, read_json, write_json
 from dross.corpus.memory import resident
 from dross.corpus.pieces import Piece, address, made
@@ -112,9 +112,10 @@ class Tally:
 
 def run_task(task: Task) -> dict[str, Any]:
     """Do the task, or read what it has done; how many rows each step saw and dropped, and which segments it left."""
+    source = task.source.signature() if isinstance(task.source, Piece) else ""
     done = read_json(task.stem.with_suffix(".json"))
-    if done is None:
-        done = _Work(task).run()
+    if done is None or done["source"] != source:  # a file that was mended since is read again
+        done = _Work(task).run() | {"source": source}
         write_json(task.stem.with_suffix(".json"), done)
     found: dict[str, Any] = done
     return found
@@ -132,10 +133,9 @@ class _Work:
     def __init__(self, task: Task) -> None:
         self.task, self.what = task, task.what
         self.tallies: dict[int, Tally] = {}
-        self.dropped: dict[int, Growing] = {}
-        self.before: dict[int, Growing] = {}
-        self.names: dict[int, Growing] = {}
+        self.files: dict[tuple[str, int], Growing] = {}
         self.segments: list[Segment] = []
+        self.stems: list[str] = []
         self.touched: set[str] = set()
         self.sketches = Sketches(task.stem.with_suffix(".sketches"), self.what.parts)
         self._open()
@@ -147,7 +147,8 @@ class _Work:
     def _roll(self) -> None:
         if self.kept.close():
             self.segments.append(Segment(str(self.kept.path), self.kept.rows, self.kept.size))
-            self.arrays.close()
+            if self.arrays.close():
+                self.stems.append(str(self.arrays.stem))
         self._open()
 
     def run(self) -> dict[str, Any]:
@@ -159,14 +160,16 @@ class _Work:
             if self.kept.size > SEGMENT:
                 self._roll()
         self._roll()
-        self.sketches.close()
-        for file in (*self.dropped.values(), *self.before.values(), *self.names.values()):
-            file.close()
+        sketches = [str(self.sketches.path)] if self.sketches.close() else []
+        files = [(kind, number, str(file.path)) for (kind, number), file in self.files.items() if file.close()]
         return {
             "count": count,
             "steps": {str(i): tally.plain() for i, tally in self.tallies.items()},
             "segments": [vars(segment) for segment in self.segments],
             "touched": sorted(self.touched),
+            "sketches": sketches,
+            "stems": self.stems,
+            "files": sorted(files),
         }
 
     # ---- rows in -------------------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ class _Work:
             tally.rows_out += len(addresses)
             if self.what.named:
                 names = block.table.column(self.what.named).cast(pa.large_string())
-                self._file(self.names, READING, "names").add(pa.table({ADDRESS: addresses, NAME: names}))
+                self._file(READING, "names").add(pa.table({ADDRESS: addresses, NAME: names}))
             table = block.table
             if RAW in table.column_names:
                 table = table.append_column(TOUCHED, pa.array(np.zeros(len(addresses), bool)))
@@ -310,7 +313,7 @@ class _Work:
         }
         for name, column in record.items():
             table = table.append_column(name, column)
-        self._file(self.dropped, number, "dropped").add(table)
+        self._file(number, "dropped").add(table)
 
     def _change(self, number: int, rows: Rows, changed: Mapping[str, Any], gone: Any) -> Rows:
         """Put new values in place; the old ones of columns that were there are kept in a file of their own."""
@@ -323,9 +326,9 @@ class _Work:
                 if other.any():
                     before = {ADDRESS: rows.addresses[other], "column": [name] * int(other.sum())}
                     told = pa.table({**before, "before": old.filter(pa.array(other)).cast(pa.large_string())})
-                    self._file(self.before, number, "changed").add(told)
+                    self._file(number, "changed").add(told)
             else:
-                other = ~gone
+                other = ~gone if name != RANK else np.zeros(len(rows), bool)  # a place in the order is not written out
             touched |= other
             if other.any():
                 self.touched.add(name)
@@ -341,9 +344,9 @@ class _Work:
             rows = rows.replaced({TOUCHED: pa.array(marks)})
         return rows
 
-    def _file(self, files: dict[int, Growing], number: int, kind: str) -> Growing:
+    def _file(self, number: int, kind: str) -> Growing:
         path = self.task.stem.with_name(f"{self.task.stem.name}.{number:02d}.{kind}")
-        return files.setdefault(number, Growing(path))
+        return self.files.setdefault((kind, number), Growing(path))
 
 
 def _differs(old: Any, new: Any) -> Any:

@@ -48,6 +48,12 @@ class Piece:
     def __str__(self) -> str:
         return self.file
 
+    def signature(self) -> str:
+        """Name the piece, its file's size and its time of change, so that a file that was mended is read again."""
+        with reading(self.file):
+            status = Path(self.file).stat()
+        return digest(*(str(v) for v in (*vars(self).values(), status.st_size, status.st_mtime_ns)))
+
 
 def pieces_of(sources: Sequence[str], most: int = PIECE) -> list[Piece]:
     """The pieces of all files that paths, globs or folders name, in order of name within each of them."""
@@ -89,16 +95,6 @@ def _cut(file: Path, kind: str, first: int, most: int) -> Iterator[Piece]:
         spans = [(0, -1, size)]
     for index, (start, stop, part) in enumerate(spans, first):
         yield Piece(index, str(file), kind, start, stop, part)
-
-
-def signature(pieces: Sequence[Piece]) -> str:
-    """Name the files by path, size and time of change, so that a run goes on only over the same ones."""
-    parts = []
-    for file in dict.fromkeys(piece.file for piece in pieces):
-        with reading(file):
-            status = Path(file).stat()
-        parts.append(f"{file}\n{status.st_size}\n{status.st_mtime_ns}")
-    return digest(*parts, str([(piece.start, piece.stop) for piece in pieces]))
 
 
 # ---- addresses ---------------------------------------------------------------------------------------------------

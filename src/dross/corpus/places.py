@@ -47,7 +47,7 @@ class Places:
         seen: dict[str, int] = {}
         out = []
         for piece, count in zip((*self.pieces, *self.others), (*self.counts, *self.other_counts), strict=True):
-            out.append(seen.get(piece.file, 0))
+            out.append(seen.get(piece.file, 0) if piece.start else 0)
             seen[piece.file] = out[-1] + count
         return np.array(out or [0], np.int64)
 

@@ -173,9 +173,10 @@ def _parsed(lines: list[bytes], wanted: Wanted, piece: Piece, first: int, size: 
     content = b"\n".join(lines) + b"\n"
     options = pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     try:
+        content.decode("utf-8")  # Arrow does not look
         source = pa.BufferReader(content)
         table = pj.read_json(source, pj.ReadOptions(use_threads=False, block_size=len(content) + 1), options)
-    except pa.ArrowException:  # a broken line, or a field that is no text: find out which
+    except (UnicodeDecodeError, pa.ArrowException):  # a broken line, or a field that is no text: find out which
         return _slowly(lines, wanted, piece, first, size)
     if table.num_rows != len(lines):  # two objects on one line
         return _slowly(lines, wanted, piece, first, size)

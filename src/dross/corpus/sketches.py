@@ -18,6 +18,7 @@ from dross.corpus.files import full, new
 
 _SPILL = 1 << 26
 ADDRESSES = "addresses"
+_UPPER = np.uint64(0xFFFFFFFF00000000)
 
 
 class Sketches:
@@ -52,13 +53,15 @@ class Sketches:
                 self._writer.write_batch(batch)
         self._waiting, self._size = [], 0
 
-    def close(self) -> None:
+    def close(self) -> bool:
         """Write the rest; there is no file when there was no sketch."""
         if self._waiting:
             self._spill()
-        if self._writer is not None:
-            self._writer.close()
-            self._other.replace(self.path)
+        if self._writer is None:
+            return False
+        self._writer.close()
+        self._other.replace(self.path)
+        return True
 
 
 def _nothing(schema: pa.Schema) -> pa.RecordBatch:
@@ -75,8 +78,33 @@ def part_of(files: Sequence[Path], part: int, parts: int) -> pa.Table | None:
     if not tables:
         return None
     table = pa.concat_tables(tables)
-    order = np.lexsort([table.column(ROW).to_numpy(), table.column(KEY).to_numpy()])
+    order = by_key_and_row(table.column(KEY).to_numpy(), table.column(ROW).to_numpy())
     return table.take(pa.array(order)).combine_chunks()
+
+
+def by_key_and_row(keys: Addresses, rows: Addresses) -> npt.NDArray[np.int64]:
+    """The order of entries by key, then by row, shape (n,), int64.
+
+    Entries of one key nearly always come in the order of their rows; then keys with their places in the lower half are
+    sorted as plain numbers, many times faster than by two columns.
+
+    >>> by_key_and_row(np.array([9, 5, 9, 5], np.uint64), np.array([1, 2, 3, 1], np.uint64)).tolist()
+    [3, 1, 0, 2]
+    """
+    packed = (keys & _UPPER) | np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    order = (packed & ~_UPPER).astype(np.int64)
+    upper, found = packed & _UPPER, keys[order]
+    heads = np.append(True, upper[1:] != upper[:-1])
+    mixed = np.zeros(int(heads.sum()), bool)  # different keys with the same upper half
+    group = np.cumsum(heads) - 1
+    mixed[group[1:][(found[1:] != found[:-1]) & ~heads[1:]]] = True
+    at = np.flatnonzero(mixed[group])
+    order[at] = order[at][np.lexsort([order[at], found[at]])]
+    found, there = keys[order], rows[order]
+    if ((found[1:] == found[:-1]) & (there[1:] < there[:-1])).any():
+        return np.lexsort([rows, keys]).astype(np.int64)
+    return order
 
 
 class Arrays:
@@ -91,11 +119,12 @@ class Arrays:
         for name, array in {**arrays, ADDRESSES: addresses}.items() if arrays else ():
             self._parts.setdefault(name, []).append(array)
 
-    def close(self) -> None:
-        """Write one file per array."""
+    def close(self) -> bool:
+        """Write one file per array; there is none when there was no array."""
         for name, parts in self._parts.items():
             with new(self.stem.with_name(f"{self.stem.name}.{name}.npy")) as other, other.open("wb") as file:
                 np.save(file, np.concatenate(parts))
+        return bool(self._parts)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,11 @@ def engine(name: str = "local", workers: int | None = None, address: str | None 
     else:
         from dross.engine.local import Local
 
-        yield Local(workers or cores())
+        local = Local(workers or cores())
+        try:
+            yield local
+        finally:
+            local.close()
 
 
 def cores() -> int:

@@ -60,8 +60,8 @@ def encoded(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return ids
 
 
-def packed(ids: Sequence[Sequence[int]], context: int) -> tuple[Windows, npt.NDArray[np.int64]]:
-    """Token ids written one text after the other, each ended by a 0, and cut into windows.
+def packed(ids: Sequence[Sequence[int]], context: int, end: int = END) -> tuple[Windows, npt.NDArray[np.int64]]:
+    """Token ids written one text after the other, each with ``end`` behind it, and cut into windows.
 
     Returns the windows, shape (m, 2, context): what is read, and what is to be predicted; and for each window the
     position of the text at whose token it starts, shape (m,). The first window begins with an end.
@@ -70,7 +70,7 @@ def packed(ids: Sequence[Sequence[int]], context: int) -> tuple[Windows, npt.NDA
     >>> windows.tolist(), origin.tolist()
     ([[[0, 5, 6, 7], [5, 6, 7, 0]], [[0, 8, 1, 1], [8, 0, -100, -100]]], [0, 1])
     """
-    stream = np.concatenate([np.array([END]), *(np.array([*one, END]) for one in ids)]).astype(np.int32)
+    stream = np.concatenate([np.array([end]), *(np.array([*one, end]) for one in ids)]).astype(np.int32)
     owner = np.repeat(np.arange(len(ids)), [len(one) + 1 for one in ids])
     count = math.ceil((len(stream) - 1) / context)
     read = np.full(count * context, PAD, np.int32)
@@ -124,7 +124,7 @@ class LanguageModel:
 
     def windows(self, texts: Sequence[str]) -> tuple[Windows, npt.NDArray[np.int64]]:
         """The texts as :func:`packed` windows."""
-        return packed(encoded(self.tokenizer, texts), self.size.context)
+        return packed(encoded(self.tokenizer, texts), self.size.context, getattr(self.net, "end", END))
 
     def pairs(self, prompts: Sequence[str], responses: Sequence[str]) -> Windows:
         """Prompts and responses as :func:`prompted` windows."""
@@ -224,14 +224,16 @@ class NextToken(Objective):
     """Predict the next token of the windows that a plan names; the rate warms up, then falls by a cosine."""
 
     plan: Plan
+    part: tuple[float, float] = (0.0, 1.0)
 
     def batches(self, run: Run) -> Iterator[tuple[Tensor, ...]]:
         """The windows of each step."""
         import torch
 
+        begun, ended = self.part
         for step, rows in enumerate(self.plan):
             for group in run.optimizer.param_groups:
-                group["lr"] = run.settings.learning_rate * warmed(step / len(self.plan))
+                group["lr"] = run.settings.learning_rate * warmed(begun + (ended - begun) * step / len(self.plan))
             yield (torch.from_numpy(rows),)
 
     def loss(self, run: Run, *batches: Batch) -> Tensor:
@@ -260,6 +262,7 @@ def train_language_model(
     size: Size | None = None,
     start: LanguageModel | None = None,
     learning_rate: float = 3e-3,
+    part: tuple[float, float] = (0.0, 1.0),
     seed: int = 0,
     device: str = "auto",
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -281,6 +284,8 @@ def train_language_model(
         The model to train further; it stays as it is.
     learning_rate, seed, device
         As in :class:`~dross.models.loop.Settings`.
+    part
+        Which part of the whole training this is, where training goes on from ``start``: the learning rate follows it.
     progress
         Called with the epochs done and their total when training ends.
 
@@ -300,5 +305,5 @@ def train_language_model(
     nets: Nets | None = None if start is None else {"net": copy.deepcopy(start.net)}
     examples = Examples(torch.from_numpy(windows), torch.zeros(len(windows), dtype=torch.int64), 1)
     settings = Settings(1, plan.shape[1], learning_rate, weight_decay=0.01, seed=seed, device=str(device_of(device)))
-    run = fit(NextToken(plan), lambda: Llama(size), examples, settings, nets=nets, progress=progress)
+    run = fit(NextToken(plan, part), lambda: Llama(size), examples, settings, nets=nets, progress=progress)
     return LanguageModel(run.net, tokenizer)

@@ -1,0 +1,110 @@
+"""Groups of copies, and which row of each group stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dross.core.errors import DrossError, nearest
+from dross.core.hashing import Hashes, mix
+from dross.core.step import REFERENCE, Addresses, Rows
+
+Priorities = npt.NDArray[np.float64]
+_RULES = ("first", "longest", "shortest", "highest", "lowest")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which row of a group stays; among equals the first, and rows of another corpus before all.
+
+    Attributes
+    ----------
+    how
+        ``first``, ``longest`` or ``shortest`` (text), ``highest`` or ``lowest`` (number in ``column``).
+    column
+        The column of numbers.
+
+    Examples
+    --------
+    >>> Rule.of("highest score")
+    Rule(how='highest', column='score')
+    """
+
+    how: str
+    column: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> Rule:
+        """A rule from words: ``first``, ``longest``, ``highest COLUMN``."""
+        how, _, column = text.partition(" ")
+        if how not in _RULES:
+            raise DrossError(f"no rule keeps {text!r}", fix=nearest(how, list(_RULES)))
+        if (how in {"highest", "lowest"}) != bool(column):
+            raise DrossError(f"the rule {text!r} is not complete", fix="write: highest COLUMN, or first, or longest")
+        return cls(how, column.strip())
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns it needs."""
+        return (self.column,) if self.column else ()
+
+    def priorities(self, rows: Rows, text: str = "") -> Priorities:
+        """The higher, the sooner a row stays, shape (n,)."""
+        if self.how == "first":
+            return np.zeros(len(rows))
+        if self.how in {"longest", "shortest"}:
+            import pyarrow.compute as pc
+
+            length: Priorities = pc.utf8_length(rows.text(text)).to_numpy(zero_copy_only=False).astype(np.float64)
+            return length if self.how == "longest" else -length
+        numbers = np.nan_to_num(rows.numbers(self.column), nan=-np.inf if self.how == "highest" else np.inf)
+        return numbers if self.how == "highest" else -numbers
+
+
+def groups(one: Addresses, other: Addresses) -> tuple[Addresses, npt.NDArray[np.int64]]:
+    """The rows that edges connect, sorted, and the group of each, numbered by its first row.
+
+    O(m log m) for m edges; memory grows with the edges, not with the corpus.
+
+    >>> rows, group = groups(np.array([5, 9, 2], np.uint64), np.array([9, 7, 3], np.uint64))
+    >>> rows.tolist(), group.tolist()
+    ([2, 3, 5, 7, 9], [0, 0, 1, 1, 1])
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    rows, places = np.unique(np.concatenate([one, other]), return_inverse=True)
+    left, right = np.split(places, 2)
+    graph = coo_matrix((np.ones(len(left), np.int8), (left, right)), shape=(len(rows), len(rows)))
+    _, found = connected_components(graph, directed=False)
+    _, first = np.unique(found, return_index=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rows, rank[found]
+
+
+def survivors(rows: Addresses, group: npt.NDArray[np.int64], priority: Priorities) -> Addresses:
+    """The row that stays of the group of each row, shape (m,): one of another corpus, else of the highest priority.
+
+    >>> rows = np.array([2, 3, 5], np.uint64)
+    >>> survivors(rows, np.array([0, 0, 1]), np.array([1.0, 2.0, 0.0])).tolist()
+    [3, 3, 5]
+    """
+    order = np.lexsort([rows, -priority, rows < REFERENCE, group])
+    heads = np.flatnonzero(np.append(True, np.diff(group[order]) != 0))
+    stays = np.empty(int(group.max(initial=-1)) + 1, np.uint64)
+    stays[group[order][heads]] = rows[order][heads]
+    return stays[group]
+
+
+def shuffled(hashes: Hashes, seed: int) -> npt.NDArray[np.float64]:
+    """A number in [0, 1) for each hash, as good as random for each seed, shape (n,).
+
+    >>> numbers = shuffled(np.arange(1000, dtype=np.uint64), 1)
+    >>> bool(0.45 < numbers.mean() < 0.55), bool((shuffled(np.arange(1000, dtype=np.uint64), 2) != numbers).all())
+    (True, True)
+    """
+    salt = np.random.default_rng(seed).integers(0, 2**64, dtype=np.uint64)
+    return np.asarray(mix.function(hashes ^ salt) >> np.uint64(11), np.float64) / 2.0**53
