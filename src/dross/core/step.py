@@ -197,6 +197,9 @@ class Step(Method):
     reasons: ClassVar[tuple[str, ...]] = ()
     """Why it drops rows, in the order that a :class:`Verdict` refers to."""
 
+    learns: ClassVar[int] = 0
+    """From how many rows of the corpus it learns before it begins."""
+
     column: str = ""
 
     def reads(self) -> tuple[str, ...]:
@@ -206,8 +209,14 @@ class Step(Method):
     def prepare(self, place: Path) -> None:
         """Make, once, what all workers need, and write it into an empty folder: an index, a trained model."""
 
+    def learn(self, rows: Rows, place: Path) -> None:
+        """Learn from a sample of the rows that come to the step, and write it into the folder of :meth:`prepare`.
+
+        The sample holds the rows whose texts have the smallest hashes, so it does not depend on how the corpus is cut.
+        """
+
     def ready(self, place: Path) -> Any:
-        """What one worker holds while it works: read from the folder that :meth:`prepare` wrote."""
+        """What one worker holds while it works: read from the folder of :meth:`prepare` and :meth:`learn`."""
         return None
 
     def run(self, data: Dataset, signals: Signals) -> Selection | NotApplicable:
@@ -242,8 +251,8 @@ class RowStep(Step):
 class Store(Protocol):
     """What :meth:`WholeStep.stored` gave for each row, wherever it lies."""
 
-    def take(self, name: str, addresses: Addresses) -> npt.NDArray[Any]:
-        """The rows of an array by address, shape (m, …)."""
+    def take(self, name: str, addresses: Addresses) -> Any:
+        """The entries of an array by address: shape (m, …), or an Arrow list array of m lists."""
 
 
 @dataclass(frozen=True)
@@ -266,8 +275,11 @@ class WholeStep(Step):
     def sketch(self, rows: Rows, ready: Any) -> pa.Table:
         """What must be known of the rows: columns ``key`` (uint64), ``row`` (the address), and any others."""
 
-    def stored(self, rows: Rows, ready: Any) -> Mapping[str, npt.NDArray[Any]]:
-        """Arrays of one entry per row that :meth:`meet` may look up by address, whatever the key."""
+    def stored(self, rows: Rows, ready: Any) -> Mapping[str, npt.NDArray[Any] | pa.Array]:
+        """Arrays of one entry per row that :meth:`meet` may look up by address, whatever the key.
+
+        An Arrow large_list array where the entries are of different lengths.
+        """
         return {}
 
     @abstractmethod
@@ -301,11 +313,12 @@ class WholeStep(Step):
 class _Held:
     """A store of one batch that is everything."""
 
-    def __init__(self, rows: Addresses, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    def __init__(self, rows: Addresses, arrays: Mapping[str, npt.NDArray[Any] | pa.Array]) -> None:
         self.rows, self.arrays = rows, arrays
 
-    def take(self, name: str, addresses: Addresses) -> npt.NDArray[Any]:
-        return self.arrays[name][np.searchsorted(self.rows, addresses)]
+    def take(self, name: str, addresses: Addresses) -> Any:
+        at, array = np.searchsorted(self.rows, addresses), self.arrays[name]
+        return array.take(pa.array(at)) if isinstance(array, pa.Array) else array[at]
 
 
 @dataclass(frozen=True)
@@ -341,4 +354,6 @@ class Composite(Step):
 def _alone(step: Step, rows: Rows) -> tuple[Rows, Counter[str]]:
     with TemporaryDirectory() as folder:
         step.prepare(Path(folder))
+        if step.learns:
+            step.learn(rows, Path(folder))
         return step.over(rows, step.ready(Path(folder)))

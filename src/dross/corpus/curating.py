@@ -26,6 +26,7 @@ from dross.corpus.pieces import PIECE, Piece, pieces_of
 from dross.corpus.reading import Wanted
 from dross.corpus.recipe import Recipe
 from dross.corpus.report import Report
+from dross.corpus.sampling import Sampling, joined, smallest
 from dross.corpus.sketches import Shelves
 from dross.engine import Engine, engine
 
@@ -65,7 +66,7 @@ class Run:
     layout: Layout
     progress: Progress
     token: str
-    passes: list[dict[str, Any]] = field(default_factory=list)
+    passes: list[list[dict[str, Any]]] = field(default_factory=list)
     others: list[Piece] = field(default_factory=list)
     other_counts: list[int] = field(default_factory=list)
 
@@ -196,41 +197,69 @@ def _locked(path: Path, out: Path) -> Iterator[None]:
 # ---- the passes --------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class _Plan:
+    """What the next pass will do."""
+
+    sources: Sequence[Piece | Segment]
+    prepared: str
+    settled: tuple[int, WholeStep, str] | None = None
+    steps: list[tuple[int, RowStep | MakingStep]] = field(default_factory=list)
+
+
 def _passes(run: Run) -> list[Segment]:
     """All passes, one after the other; the rows that the last one leaves."""
-    prepared = _prepared(run)
-    wanted = Wanted(run.recipe.text, _columns(run.recipe), run.recipe.bad_lines == "drop")
-    sources: list[Piece] | list[Segment] = run.pieces
-    settled: tuple[int, WholeStep, str] | None = None
-    at, steps = 0, run.recipe.steps
-    while True:
-        single = []
-        while at < len(steps) and isinstance(steps[at], RowStep | MakingStep):
-            single.append((at, steps[at]))
-            at += 1
-        step = steps[at] if at < len(steps) else None
-        sketcher = (at, step) if isinstance(step, WholeStep) else None
-        folder = run.work / f"pass-{len(run.passes):02d}"
-        folder.mkdir(exist_ok=True)
-        named = run.recipe.id if not run.passes else ""
-        what = Pass(str(folder), wanted, prepared, settled, tuple(single), sketcher, run.parts, named)  # type: ignore[arg-type]
-        segments = _one_pass(run, what, sources)
-        if step is None:
-            return segments
-        settled = (at, *_decided(run, at, step, what, segments))
-        sources = segments
-        at += 1
+    plan = _Plan(run.pieces, _prepared(run))
+    for at, step in enumerate(run.recipe.steps):
+        if isinstance(step, Step) and step.learns:
+            if plan.steps or plan.settled or not run.passes:
+                _, segments = _one_pass(run, plan, None)
+                plan = _Plan(segments, plan.prepared)
+            _learn(run, at, step, plan)
+        if isinstance(step, RowStep | MakingStep):
+            plan.steps.append((at, step))
+            continue
+        what, segments = _one_pass(run, plan, (at, step) if isinstance(step, WholeStep) else None)
+        plan = _Plan(segments, plan.prepared, (at, *_decided(run, at, step, what, segments)))
+    return _one_pass(run, plan, None)[1]
 
 
-def _one_pass(run: Run, what: Pass, sources: Sequence[Piece | Segment]) -> list[Segment]:
+def _learn(run: Run, at: int, step: Step, plan: _Plan) -> None:
+    """Show a step a sample of the rows that come to it."""
+    place = Path(plan.prepared) / f"{at:02d}"
+    marker = place.with_suffix(".learnt")
+    if not marker.exists():
+        segments = [source for source in plan.sources if isinstance(source, Segment)]
+        tasks = [Sampling(segment, run.recipe.text, step.learns) for segment in segments]
+        label = run.recipe.labels[at]
+        parts = run.over(f"{label}: a sample", smallest, tasks, [segment.size for segment in segments])
+        run.progress(f"{label}: learning", 0, 1)
+        step.learn(joined(parts, run.recipe.text, step.learns), place)
+        write_json(marker, True)
+
+
+def _one_pass(run: Run, plan: _Plan, sketcher: tuple[int, WholeStep] | None) -> tuple[Pass, list[Segment]]:
+    folder = run.work / f"pass-{len(run.passes):02d}"
+    folder.mkdir(exist_ok=True)
+    first = not run.passes
+    what = Pass(
+        folder=str(folder),
+        wanted=Wanted(run.recipe.text, _columns(run.recipe), run.recipe.bad_lines == "drop"),
+        prepared=plan.prepared,
+        settled=plan.settled,
+        steps=tuple(plan.steps),
+        sketcher=sketcher,
+        parts=run.parts,
+        named=run.recipe.id if first else "",
+    )
     labels = [run.recipe.labels[i] for i, _ in what.steps] or ["reading"]
-    tasks = [Task(what, i, source) for i, source in enumerate(sources)]
-    started = time.perf_counter()
-    done = run.over(f"{labels[0]}{' …' if len(labels) > 1 else ''}", run_task, tasks, [s.size for s in sources])
-    run.passes.append({"done": done, "seconds": time.perf_counter() - started})
-    if len(run.passes) == 1:
+    tasks = [Task(what, i, source) for i, source in enumerate(plan.sources)]
+    label = f"{labels[0]}{' …' if len(labels) > 1 else ''}"
+    done = run.over(label, run_task, tasks, [source.size for source in plan.sources])
+    run.passes.append(done)
+    if first:
         _unchanged(run, digest(*(one["source"] for one in done)))
-    return [Segment(**one) for result in done for one in result["segments"]]
+    return what, [Segment(**one) for result in done for one in result["segments"]]
 
 
 def _unchanged(run: Run, sources: str) -> None:
@@ -257,7 +286,7 @@ def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: lis
     folder = run.work / label
     folder.mkdir(exist_ok=True)
     if not path.exists():
-        done = [*run.passes[-1]["done"], *_references(run, at, step, what, folder)]
+        done = [*run.passes[-1], *_references(run, at, step, what, folder)]
         sketches = tuple(path for one in done for path in one["sketches"])
         shelves = Shelves(tuple(stem for one in done for stem in one["stems"]))
         parts = 1 if step.together else run.parts

@@ -108,13 +108,13 @@ def by_key_and_row(keys: Addresses, rows: Addresses) -> npt.NDArray[np.int64]:
 
 
 class Arrays:
-    """Writes arrays of one entry per row."""
+    """Writes arrays of one entry per row: of fixed size, or Arrow lists."""
 
     def __init__(self, stem: Path) -> None:
         self.stem = stem
-        self._parts: dict[str, list[npt.NDArray[Any]]] = {}
+        self._parts: dict[str, list[Any]] = {}
 
-    def add(self, addresses: Addresses, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    def add(self, addresses: Addresses, arrays: Mapping[str, npt.NDArray[Any] | pa.Array]) -> None:
         """Take the entries of some rows."""
         for name, array in {**arrays, ADDRESSES: addresses}.items() if arrays else ():
             self._parts.setdefault(name, []).append(array)
@@ -122,8 +122,15 @@ class Arrays:
     def close(self) -> bool:
         """Write one file per array; there is none when there was no array."""
         for name, parts in self._parts.items():
-            with new(self.stem.with_name(f"{self.stem.name}.{name}.npy")) as other, other.open("wb") as file:
-                np.save(file, np.concatenate(parts))
+            lists = isinstance(parts[0], pa.Array)
+            with new(self.stem.with_name(f"{self.stem.name}.{name}.{'arrow' if lists else 'npy'}")) as other:
+                if lists:
+                    table = pa.table({name: pa.concat_arrays(parts)})
+                    with pa.ipc.new_file(str(other), table.schema) as writer:
+                        writer.write_table(table)
+                else:
+                    with other.open("wb") as file:
+                        np.save(file, np.concatenate(parts))
         return bool(self._parts)
 
 
@@ -134,24 +141,37 @@ class Shelves:
     stems: tuple[str, ...]
 
     @cached_property
-    def _opened(self) -> list[dict[str, npt.NDArray[Any]]]:
+    def _opened(self) -> list[dict[str, Any]]:
         found = []
         for stem in map(Path, self.stems):
-            paths = sorted(stem.parent.glob(f"{stem.name}.*.npy"))
-            found.append({path.name[len(stem.name) + 1 : -4]: np.load(path, mmap_mode="r") for path in paths})
+            paths = [path for end in ("npy", "arrow") for path in sorted(stem.parent.glob(f"{stem.name}.*.{end}"))]
+            found.append({path.stem[len(stem.name) + 1 :]: _opened(path) for path in paths})
         return sorted((one for one in found if one and len(one[ADDRESSES])), key=lambda one: int(one[ADDRESSES][0]))
 
     @cached_property
     def _firsts(self) -> Addresses:
         return np.array([one[ADDRESSES][0] for one in self._opened], np.uint64)
 
-    def take(self, name: str, addresses: Addresses) -> npt.NDArray[Any]:
+    def take(self, name: str, addresses: Addresses) -> Any:
         """See :class:`~dross.core.step.Store`."""
         shelf = np.searchsorted(self._firsts, addresses, "right") - 1
-        like = self._opened[0][name] if self._opened else np.empty(0)
-        out = np.empty((len(addresses), *like.shape[1:]), like.dtype)
+        order = np.argsort(shelf, kind="stable")
+        parts = []
         for i in np.unique(shelf).tolist():
-            here = np.flatnonzero(shelf == i)
             one = self._opened[i]
-            out[here] = one[name][np.searchsorted(one[ADDRESSES], addresses[here])]
-        return out
+            at = np.searchsorted(one[ADDRESSES], addresses[shelf == i])
+            parts.append(one[name].take(pa.array(at)) if isinstance(one[name], pa.Array) else one[name][at])
+        if not parts:
+            return self._opened[0][name][:0] if self._opened else np.empty(0)
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        if isinstance(parts[0], pa.Array):
+            return pa.concat_arrays(parts).take(pa.array(back))
+        return np.concatenate(parts)[back]
+
+
+def _opened(path: Path) -> Any:
+    if path.suffix == ".npy":
+        return np.load(path, mmap_mode="r")
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all().column(0).combine_chunks()

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from dross.core.errors import DrossError
 from dross.core.paper import Paper
-from dross.core.step import KEY, MATCH, REASON, REFERENCE, ROW, VALUE, Rows, Store, WholeStep
+from dross.core.step import KEY, MATCH, REFERENCE, ROW, VALUE, Rows, Store, WholeStep
 from dross.models.banding import SIGNATURE, Signed, band_width, near_pairs, sketch_bands
-from dross.models.survivors import Rule, groups, survivors
+from dross.models.survivors import Rule, one_of_each
 from dross.signals.minhash import Signatures
 
 PRIORITY = "priority"
@@ -97,12 +97,4 @@ class MinhashDeduplication(WholeStep):
 
     def settle(self, found: pa.Table, store: Store) -> pa.Table:
         """All but one row of each group; the number is the highest similarity to another row of it."""
-        one, other = found.column(ROW).to_numpy(), found.column(MATCH).to_numpy()
-        rows, group = groups(one, other)
-        stays = survivors(rows, group, store.take(PRIORITY, rows))
-        most = np.zeros(len(rows), np.float32)
-        for side in (one, other):
-            np.maximum.at(most, np.searchsorted(rows, side), found.column(VALUE).to_numpy())
-        gone = (stays != rows) & (rows < REFERENCE)
-        reason = np.where(stays[gone] >= REFERENCE, 1, 0).astype(np.int16)
-        return pa.table({ROW: rows[gone], REASON: reason, MATCH: stays[gone], VALUE: most[gone]})
+        return one_of_each(found, lambda rows: store.take(PRIORITY, rows))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from dross.core.errors import DrossError, nearest
 from dross.core.hashing import Hashes, mix
-from dross.core.step import REFERENCE, Addresses, Rows
+from dross.core.step import MATCH, REASON, REFERENCE, ROW, VALUE, Addresses, Rows
 
 Priorities = npt.NDArray[np.float64]
 _RULES = ("first", "longest", "shortest", "highest", "lowest")
@@ -108,3 +110,20 @@ def shuffled(hashes: Hashes, seed: int) -> npt.NDArray[np.float64]:
     """
     salt = np.random.default_rng(seed).integers(0, 2**64, dtype=np.uint64)
     return np.asarray(mix.function(hashes ^ salt) >> np.uint64(11), np.float64) / 2.0**53
+
+
+def one_of_each(found: pa.Table, priority: Callable[[Addresses], Priorities]) -> pa.Table:
+    """Decisions that leave one row of each group that pairs connect; the number is the highest similarity of a pair.
+
+    ``found`` has the pairs in columns ``row`` and ``match`` and their similarity in ``value``. Reason 0 is a copy of
+    another row, reason 1 one of a row of another corpus.
+    """
+    one, other, value = (found.column(name).to_numpy() for name in (ROW, MATCH, VALUE))
+    rows, group = groups(one, other)
+    stays = survivors(rows, group, priority(rows))
+    most = np.zeros(len(rows), np.float32)
+    for side in (one, other):
+        np.maximum.at(most, np.searchsorted(rows, side), value)
+    gone = (stays != rows) & (rows < REFERENCE)
+    reason = np.where(stays[gone] >= REFERENCE, 1, 0).astype(np.int16)
+    return pa.table({ROW: rows[gone], REASON: reason, MATCH: stays[gone], VALUE: most[gone]})
