@@ -44,6 +44,8 @@ class Report:
         The corpus before and after; bytes on disk.
     seconds
         From beginning to end, by the clock; without the time before an interruption.
+    restored
+        Drops that were taken back: step, reason and number of rows.
     """
 
     out: str
@@ -57,6 +59,7 @@ class Report:
     seconds: float
     engine: str
     workers: int
+    restored: list[dict[str, Any]] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Plain values."""
@@ -88,6 +91,7 @@ class Report:
         if dropped:
             lines += ["", "## Why rows were dropped", "", "| step | reason | rows |", "|---|---|---:|"]
             lines += [f"| {label} | {reason.replace('_', ' ')} | {n:,} |" for label, reason, n in dropped]
+        lines += [f"\n{one['rows']:,} rows that {one['step']} had dropped were put back." for one in self.restored]
         lines += [
             "",
             "Every dropped row is kept in `dropped/STEP/`, with its reason, the number behind it, what it was a copy",
