@@ -86,7 +86,11 @@ def is_phone(text: str) -> bool:
         return False
     if text.startswith(("+", "00", "(")) or re.fullmatch(r"[2-9]\d\d[2-9]\d{6}", text):  # ten digits of North America
         return True
-    return not re.fullmatch(r"\d+\.\d+|\d+([-–]\d+)?", text)
+    if re.fullmatch(r"97[89][-\d ]*", text) and digits == 13:  # a book
+        return False
+    if "." in text and min(map(len, re.split(r"\D+", text.lstrip("+(")))) < 2:  # a version
+        return False
+    return not re.fullmatch(r"\d+([-–]\d+)?", text)
 
 
 def is_social(text: str) -> bool:
@@ -102,7 +106,9 @@ def is_social(text: str) -> bool:
 KINDS = {
     "email": Kind(r"@", r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}(?![\w-])"),
     "credit_card": Kind(r"(?:\d[ -]?){11}\d", r"(?<![\w.-])(?:\d[ -]?){11,18}\d(?![\w-])", luhn),
-    "iban": Kind(r"(?i)[A-Z]{2}\d{2}", r"(?<!\w)[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?!\w)", mod97),
+    "iban": Kind(
+        r"[A-Z]{2}\d{2}", r"(?<!\w)[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?(?!\w)", mod97
+    ),
     "social_security": Kind(r"\d{3}[- ]\d{2}[- ]\d{4}", r"(?<![\w-])\d{3}[- ]\d{2}[- ]\d{4}(?![\w-])", is_social),
     "ip_address": Kind(
         r"\d\.\d+\.\d+\.\d|[0-9a-fA-F]:[0-9a-fA-F:]*:",
@@ -111,7 +117,8 @@ KINDS = {
     ),
     "phone": Kind(
         r"(?:\d[ ()./x-]{0,3}){7}\d",
-        r"(?<![\w.,/:=-])(?:\+|00)?\(?\d(?:[ ().–/-]{0,2}\d){6,14}(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?![\w/=]|[.,-]\d)",
+        r"(?<![\w.,/:=-])(?<!\d[ -])(?:\+|00)?\(?\d(?:[ ().–/-]{0,2}\d){6,14}(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
+        r"(?![\w/=]|[., -]\d)",
         is_phone,
     ),
     "secret_key": Kind(

@@ -147,7 +147,7 @@ class SemanticDeduplication(WholeStep):
         """Pairs within each cluster."""
         keys, rows = sketches.column(KEY).to_numpy(), sketches.column(ROW).to_numpy()
         heads = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.empty(0, np.int64)
-        parts = []
+        parts = [close_pairs(np.empty((0, 1), np.float32), rows[:0], 1.0)]
         for start, stop in zip(heads, np.append(heads[1:], len(keys)), strict=True):
             parts.append(close_pairs(store.take(_VECTOR, rows[start:stop]), rows[start:stop], self.similarity))
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]

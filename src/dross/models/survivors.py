@@ -94,9 +94,11 @@ def survivors(rows: Addresses, group: npt.NDArray[np.int64], priority: Prioritie
     >>> survivors(rows, np.array([0, 0, 1]), np.array([1.0, 2.0, 0.0])).tolist()
     [3, 3, 5]
     """
+    if not len(rows):
+        return rows
     order = np.lexsort([rows, -priority, rows < REFERENCE, group])
     heads = np.flatnonzero(np.append(True, np.diff(group[order]) != 0))
-    stays = np.empty(int(group.max(initial=-1)) + 1, np.uint64)
+    stays = np.empty(int(group.max()) + 1, np.uint64)
     stays[group[order][heads]] = rows[order][heads]
     return stays[group]
 

@@ -1,0 +1,67 @@
+"""What the claims of corpus steps share: real paragraphs, planted defects, and how a step tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dross.claims import Budget, Evidence, interval
+from dross.core.step import Rows, Step
+
+Flags = npt.NDArray[np.bool_]
+Measured = dict[str, float | tuple[float, float, float]]
+
+
+def passed(step: Step, texts: Sequence[str], **columns: Any) -> Rows:
+    """What a step leaves of texts that are a whole corpus; the addresses of the rows are their positions."""
+    rows = Rows(pa.table({"text": pa.array(texts, pa.large_string()), **columns}), "text")
+    with TemporaryDirectory() as folder:
+        step.prepare(Path(folder))
+        if step.learns:
+            step.learn(rows, Path(folder))
+        return step.over(rows, step.ready(Path(folder)))[0]
+
+
+def told_apart(step: Step, texts: Sequence[str], planted: Flags) -> dict[str, float]:
+    """Which share of planted defects a step drops, and which share of the rest it keeps, in per cent."""
+    kept = np.isin(np.arange(len(texts)), passed(step, texts).addresses.astype(np.int64))
+    return {
+        "planted dropped, %": 100 * float(1 - kept[planted].mean()),
+        "others kept, %": 100 * float(kept[~planted].mean()),
+    }
+
+
+def over_seeds(budget: Budget, one: Callable[[int], Mapping[str, float]]) -> Measured:
+    """Each number over the seeds, as mean and interval."""
+    found: dict[str, list[float]] = {}
+    for seed in budget.seeds:
+        for name, value in one(seed).items():
+            found.setdefault(name, []).append(value)
+    return {name: interval(values) for name, values in found.items()}
+
+
+def judged(
+    budget: Budget, one: Callable[[int], Mapping[str, float]], least: Mapping[str, float], note: str = ""
+) -> Evidence:
+    """Evidence that holds when the mean of each named number reaches what it must."""
+    measured = over_seeds(budget, one)
+    holds = all(float(np.atleast_1d(measured[name])[0]) >= value for name, value in least.items())
+    return Evidence(measured, holds, over=budget.seeds, note=note)
+
+
+BOTH = {"planted dropped, %": 95.0, "others kept, %": 95.0}
+"""What removing defects must reach."""
+
+
+def altered(text: str, share: float, rng: np.random.Generator) -> str:
+    """The text with a share of its words, at random places, in place of which another word of the text stands."""
+    words = text.split()
+    for i in np.flatnonzero(rng.random(len(words)) < share):
+        words[i] = str(rng.choice(words)).upper()
+    return " ".join(words)
