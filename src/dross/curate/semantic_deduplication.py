@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +149,7 @@ class SemanticDeduplication(WholeStep):
         keys, rows = sketches.column(KEY).to_numpy(), sketches.column(ROW).to_numpy()
         heads = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.empty(0, np.int64)
         parts = [close_pairs(np.empty((0, 1), np.float32), rows[:0], 1.0)]
-        for start, stop in zip(heads, np.append(heads[1:], len(keys)), strict=True):
+        for start, stop in itertools.pairwise(np.append(heads, len(keys)).tolist()):
             parts.append(close_pairs(store.take(_VECTOR, rows[start:stop]), rows[start:stop], self.similarity))
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         return pa.table(dict(zip((ROW, MATCH, VALUE), columns, strict=True)))
