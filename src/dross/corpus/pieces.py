@@ -59,7 +59,9 @@ def pieces_of(sources: Sequence[str], most: int = PIECE) -> list[Piece]:
     """The pieces of all files that paths, globs or folders name, in order of name within each of them."""
     found: list[Piece] = []
     for source in sources:
-        named = find(source)
+        folder = Path(source)
+        finished = (folder / "report.json").is_file() and any(folder.glob("part-*"))  # the outcome of a run
+        named = find(str(folder / "part-*") if finished else source)
         if named.format not in READABLE:
             raise DrossError(
                 f"a corpus is read from JSON Lines (also .gz, .zst) or Parquet, this is {named.format}",

@@ -47,7 +47,7 @@ def restore(corpus: str | Path, out: str | Path, step: str, reason: str = "", ro
     out
         A new folder.
     step
-        The label of the step, as in the report: ``02-minhash-deduplication``; or its number.
+        The label of the step, as in the report: ``02-minhash-deduplication``; its number; or the method's name.
     reason
         Only rows dropped for this reason; all when empty.
     rows
@@ -79,6 +79,9 @@ def _label(report: Report, step: str) -> str:
     labels = [stage.label for stage in report.stages]
     if step.isdigit() and 0 < int(step) < len(labels):
         return labels[int(step)]
+    named = [label for label in labels if label.partition("-")[2] == step]
+    if len(named) == 1:
+        return named[0]
     if step not in labels:
         raise DrossError(f"there is no step {step!r}", where=report.out, fix=nearest(step, labels))
     return step
