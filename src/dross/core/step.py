@@ -26,6 +26,8 @@ V = TypeVar("V")
 Addresses = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 KEPT = -1
+MOST_MADE = 1 << 12
+"""Rows that one row can be made into, and one more."""
 NONE = np.uint64(2**64 - 1)
 """An address that names no row."""
 REFERENCE = np.uint64(1 << 63)
@@ -98,10 +100,13 @@ class Rows:
         return found
 
     def where(self, keep: Flags) -> Rows:
-        """The rows that are kept."""
+        """The rows that are kept, with what was measured of them as arrays of one entry a row."""
         if keep.all():
             return self
-        return Rows(self.table.filter(pa.array(keep)), self.default, self.addresses[keep])
+        rows = Rows(self.table.filter(pa.array(keep)), self.default, self.addresses[keep])
+        arrays = {key: value for key, value in self._measured.items() if isinstance(value, np.ndarray)}
+        rows._measured = {key: value[keep] for key, value in arrays.items() if len(value) == len(self)}
+        return rows
 
     def replaced(self, columns: Mapping[str, Any]) -> Rows:
         """The same rows with columns replaced or added at the end."""
@@ -205,6 +210,10 @@ class Step(Method):
     def reads(self) -> tuple[str, ...]:
         """The columns it needs beside the recipe's text column."""
         return (self.column,) if self.column else ()
+
+    def writes(self) -> tuple[str, ...]:
+        """The columns it adds, which later steps may read."""
+        return ()
 
     def prepare(self, place: Path) -> None:
         """Make, once, what all workers need, and write it into an empty folder: an index, a trained model."""

@@ -333,7 +333,13 @@ def _prepared(run: Run) -> str:
 
 
 def _columns(recipe: Recipe) -> tuple[str, ...]:
-    more = [name for step in recipe.steps if isinstance(step, Step) for name in step.reads()]
+    """The columns that must stand in the files: all that is read and that no earlier step has written."""
+    more: list[str] = []
+    written: set[str] = set()
+    for step in recipe.steps:
+        if isinstance(step, Step):
+            more += [name for name in step.reads() if name not in written]
+            written.update(step.writes())
     return tuple(dict.fromkeys([*more, *([recipe.id] if recipe.id else []), *(column for _, column in recipe.roles)]))
 
 

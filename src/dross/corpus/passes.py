@@ -273,6 +273,7 @@ class _Work:
         barren = ~np.isin(np.arange(len(rows)), parents)
         self._drop(number, rows.where(barren), [step.reasons[0]] * int(barren.sum()), None, None, None)
         self._tally(number).reasons[step.reasons[0]] += int(barren.sum())
+        table = table.drop_columns([name for name in (RAW, TOUCHED) if name in table.column_names])
         if RAW in rows.table.column_names:  # rows that were made have no line of their own
             raw = pa.nulls(len(parents), pa.large_binary())
             table = table.append_column(RAW, raw).append_column(TOUCHED, pa.array(np.ones(len(parents), bool)))

@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 
 from dross.core.errors import DrossError
 from dross.core.hashing import digest
-from dross.core.step import Addresses
+from dross.core.step import MOST_MADE, Addresses
 from dross.io.paths import compression_of, find, reading
 
 PIECE = 1 << 28
 """Bytes of a file that one worker reads; compressed JSON Lines cannot be divided."""
 READABLE = ("jsonl", "parquet")
 _SHIFT_PIECE, _SHIFT_ROW, _MADE = np.uint64(44), np.uint64(12), np.uint64(0xFFF)
-MOST_PIECES, MOST_MADE = 1 << 19, 1 << 12
+MOST_PIECES = 1 << 19
 
 
 @dataclass(frozen=True)

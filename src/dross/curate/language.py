@@ -50,6 +50,9 @@ class Language(RowStep):
     keep_unknown: bool = False
     into: str = "language"
 
+    def writes(self) -> tuple[str, ...]:
+        return (self.into,) if self.into else ()
+
     def prepare(self, place: Path) -> None:
         """Learn the languages of the reference, and refuse names that are none of its."""
         known = list(LANGUAGES)

@@ -109,6 +109,9 @@ class QualityClassifier(RowStep):
             told = f"least is {self.least}, pareto {self.pareto}"
             raise DrossError(told, where=self.name(), fix="give a rating between 0 and 1, and a shape of 0 or more")
 
+    def writes(self) -> tuple[str, ...]:
+        return (self.into,) if self.into else ()
+
     def prepare(self, place: Path) -> None:
         """Learn from the examples."""
         column = self.column or "text"

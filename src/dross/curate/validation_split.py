@@ -58,6 +58,9 @@ class ValidationSplit(WholeStep):
     def reads(self) -> tuple[str, ...]:
         return (*super().reads(), *((self.group,) if self.group else ()))
 
+    def writes(self) -> tuple[str, ...]:
+        return (self.into,)
+
     def _signatures(self, rows: Rows) -> Signatures:
         return rows.measured(Signed(128, self.seed), self.column)
 

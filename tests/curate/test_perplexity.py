@@ -1,0 +1,48 @@
+"""Perplexity: what is kept by a limit and by a share, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dross.core.errors import DrossError
+from dross.core.step import Rows
+from dross.curate.perplexity import Perplexity
+from dross.testing import check_method
+
+
+def test_contract() -> None:
+    check_method(Perplexity)
+
+
+def test_limits_and_shares(tmp_path: Path) -> None:
+    good = [
+        f"the {a} sat on the {b} and looked at the sea" for a in ("cat", "dog", "hen") for b in ("mat", "hill", "roof")
+    ]
+    (tmp_path / "ref.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in good))
+    bad = [" ".join(good[i].split()[::-1]) for i in range(9)]
+    rows = Rows(pa.table({"text": [*good, *bad, ""]}), "text")
+    step = Perplexity(reference=(str(tmp_path / "ref.jsonl"),), share=0.5)
+    step.prepare(tmp_path)
+    step.learn(rows, tmp_path)
+    verdict = step.judge(rows, step.ready(tmp_path))
+    assert verdict.kept[:9].all()
+    assert not verdict.kept[9:18].any()
+    value = verdict.value
+    assert value is not None
+    limit = Perplexity(
+        reference=step.reference, most=float(value[9:18].min()) - 1, least=float(np.nanmax(value)) * 0 + 1
+    )
+    limit.learn(rows, tmp_path)
+    assert np.array_equal(limit.judge(rows, limit.ready(tmp_path)).kept[:18], verdict.kept[:18])
+
+
+def test_what_it_refuses(tmp_path: Path) -> None:
+    with pytest.raises(DrossError, match="names no file"):
+        Perplexity().prepare(tmp_path)
+    with pytest.raises(DrossError, match="share is 2"):
+        Perplexity(share=2.0)
