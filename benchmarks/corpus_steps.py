@@ -3,7 +3,7 @@
     python benchmarks/corpus_steps.py --data FOLDER [--sizes 50000 100000 200000]
 
 The text is Alpaca's, eight answers to a document; each step runs alone, twice, and the second run counts. ``MB/s`` is
-text over the time of the step in its worker, reading and writing left out; ``memory`` is the most that the worker held,
+text over the CPU time of the step, reading and writing left out; ``memory`` is the most that the worker held,
 of which some 250 MB are the libraries. The growth is measured on documents of 150 random words, a tenth of them copies.
 """
 
@@ -62,8 +62,8 @@ def steps(folder: Path) -> list[Any]:
     return [
         "encoding-repair",
         {"language": {"keep": ["english"]}},
-        {"url-filter": {"domains": [str(folder / "urls.txt")]}},
-        {"word-list": {"files": [str(folder / "words.txt")]}},
+        {"url-filter": {"domains": [f"file:{folder}/urls.txt"]}},
+        {"word-list": {"words": [f"file:{folder}/words.txt"]}},
         "gopher-quality",
         "gopher-repetition",
         "c4-quality",

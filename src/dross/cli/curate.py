@@ -75,7 +75,7 @@ def show(report: Report) -> None:
     from dross.corpus.report import duration, size
 
     table = Table(box=None, pad_edge=False)
-    for name in ("step", "in", "out", "dropped", "time", "memory", "why"):
+    for name in ("step", "in", "out", "dropped", "CPU", "memory", "why"):
         table.add_column(name, justify="left" if name in {"step", "why"} else "right", overflow="fold")
     for stage in report.stages:
         why = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in list(stage.reasons.items())[:4])

@@ -182,12 +182,12 @@ class _Work:
                 yield Rows(table.drop_columns([ADDRESS]), text, table.column(ADDRESS).to_numpy()), table.num_rows
             return
         first = 0
-        started = time.perf_counter()
+        started = time.process_time()
         for block in blocks(source, self.what.wanted):
             count = block.count
             addresses = address(source.index, first, count)
             tally = self._tally(READING)
-            tally.seconds += time.perf_counter() - started
+            tally.seconds += time.process_time() - started
             tally.rows_in += count
             tally.memory = max(tally.memory, resident())
             if block.broken:
@@ -203,7 +203,7 @@ class _Work:
                 table = table.append_column(TOUCHED, pa.array(np.zeros(len(addresses), bool)))
             yield Rows(table, text, addresses), count
             first += count
-            started = time.perf_counter()
+            started = time.process_time()
 
     def _broken(self, block: Block, addresses: Any, first: int) -> None:
         places, reasons, beginnings = zip(*block.broken, strict=True)
@@ -233,14 +233,14 @@ class _Work:
         self.kept.add(rows.table.append_column(ADDRESS, pa.array(rows.addresses)))
 
     def _timed(self, number: int, rows: Rows, work: Any, *, counts: bool = True) -> Rows:
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             left: Rows = work(rows)
         except DrossError as error:
             where = error.where or str(self.task.source)
             raise DrossError(f"step {number + 1}: {error.what}", where=where, fix=error.fix) from error
         tally = self._tally(number)
-        tally.seconds += time.perf_counter() - started
+        tally.seconds += time.process_time() - started
         tally.memory = max(tally.memory, resident())
         if counts:
             tally.rows_in += len(rows)

@@ -18,7 +18,7 @@ class Stage:
     reasons
         How many were dropped for which reason.
     seconds
-        Of all workers together.
+        CPU time of all workers together.
     memory
         The most that one worker held while it ran the step, in bytes.
     """
@@ -81,7 +81,7 @@ class Report:
             f"({before}) by the recipe in `recipe.yaml`, in {duration(self.seconds)} on {self.workers} workers "
             f"({self.engine}).",
             "",
-            "| step | rows in | rows out | dropped | changed | time of all workers | memory |",
+            "| step | rows in | rows out | dropped | changed | CPU time | memory |",
             "|---|---:|---:|---:|---:|---:|---:|",
         ]
         for s in self.stages:

@@ -21,9 +21,9 @@ class GopherRepetition(RowStep):
     Rae et al., "Scaling Language Models: Methods, Analysis & Insights from Training Gopher", 2021, table A1, as
     datatrove reads it. A line, paragraph or n-gram is a duplicate where the same one stood before, to the letter; of
     n-grams that overlap the first counts. N-grams are of the words and symbols of :mod:`dross.signals.words`, and of
-    the commonest one all places count, with a space between its words. All shares are of the characters of the text but
-    the first two, which are of its lines and paragraphs. At a limit a text stays. An n-gram of lengths 5 to 10 is looked
-    for in the first 4 million words of a text.
+    the commonest one all places count, with a space between its words. Shares are of the characters of the text, but
+    those of lines and paragraphs by number. At a limit a text stays. N-grams are looked for in a text's first 4 million
+    words.
 
     Attributes
     ----------

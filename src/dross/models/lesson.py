@@ -69,6 +69,8 @@ class Lesson:
         Where checkpoints are kept; None keeps none.
     noted
         Is shown the logits of labelled rows as they are computed.
+    signals
+        What is measured of the dataset, for methods that learn from a signal; None where the lesson was made without.
     """
 
     data: Dataset
@@ -82,6 +84,7 @@ class Lesson:
     folder: Path | None = None
     progress: Progress = silent
     noted: Callable[[Run, Batch, Tensor], None] | None = None
+    signals: Signals | None = None
 
     def fit(
         self,
@@ -148,6 +151,7 @@ def lesson_of(method: NetworkTrainer, data: Dataset, signals: Signals) -> Lesson
         method,
         checkpoints(method, data, signals),
         signals.progress,
+        signals=signals,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -44,37 +45,56 @@ def visible(point: int) -> bool:
 
 
 @kernel()
-def write_words(data: Any, start: int, stop: int, kinds: Any, out: Any, at: int) -> int:
-    """The hashes of one text's words and its end from ``out[at]`` on (an empty ``out`` only counts); the next position.
+def next_words(data: Any, j: int, stop: int, kinds: Any, letters: Any, out: Any, at: int, most: int) -> tuple[int, int]:
+    """The hashes of a text's words from byte ``j`` on into ``out[at:]``, until it ends or ``most`` are there.
 
-    Words are runs of letters and digits, ASCII in lower case; every other visible character is a word by itself.
+    Words are runs of letters and digits, ASCII in lower case (``letters``); every other visible character is a word by
+    itself. One more than ``most`` may be written. Returns the byte to go on from, above ``stop`` at the end of the
+    text, and the next position in ``out``.
     """
     prime, nothing = np.uint64(0x9E3779B97F4A7C15), np.uint64(0)
-    word, j = nothing, start
-    while j <= stop:
-        point, j = next_point(data, j, stop) if j < stop else (0x20, stop + 1)
+    word = nothing
+    while j <= stop and at < most:
+        point = 0x20
+        if j == stop:
+            j += 1
+        elif data[j] < 0x80:
+            point = int(letters[data[j]])
+            j += 1
+        else:
+            point, j = next_point(data, j, stop)
         if kinds[min(point, 65535)] == 1:
             word = (word ^ np.uint64(point)) * prime
             word ^= word >> np.uint64(29)
             continue
         if word != nothing:
-            if at < len(out):
-                out[at] = mix(word) | np.uint64(4)
+            out[at] = mix(word) | np.uint64(4)
             at, word = at + 1, nothing
         if visible(point):
-            if at < len(out):
-                out[at] = mix(np.uint64(point) * prime) | np.uint64(4)
+            out[at] = mix(np.uint64(point) * prime) | np.uint64(4)
             at += 1
-    if at < len(out):
-        out[at] = np.uint64(2)
-    return at + 1
+    return j, at
 
 
 @kernel()
-def write_all(data: Any, offsets: Any, kinds: Any, starts: Any, out: Any, counts: Any, first: int, last: int) -> None:
+def count_words(data: Any, offsets: Any, kinds: Any, letters: Any, counts: Any, first: int, last: int) -> None:
+    """The number of words of texts ``first`` to ``last``, an end after each included."""
+    scratch = np.empty(1026, np.uint64)
+    for i in range(first, last):
+        j, counts[i] = offsets[i], 1
+        while j <= offsets[i + 1]:
+            j, at = next_words(data, j, offsets[i + 1], kinds, letters, scratch, 0, 1024)
+            counts[i] += at
+
+
+@kernel()
+def write_words(
+    data: Any, offsets: Any, kinds: Any, letters: Any, starts: Any, out: Any, first: int, last: int
+) -> None:
     """The words of texts ``first`` to ``last``, an end after each, text ``i`` from ``out[starts[i]]`` on."""
     for i in range(first, last):
-        counts[i] = write_words(data, offsets[i], offsets[i + 1], kinds, out, starts[i]) - starts[i]
+        next_words(data, offsets[i], offsets[i + 1], kinds, letters, out, starts[i], starts[i + 1])
+        out[starts[i + 1] - 1] = np.uint64(2)
 
 
 @kernel()
@@ -115,6 +135,14 @@ class Grams:
         return len(self.keys)
 
 
+@functools.cache
+def lower() -> npt.NDArray[np.uint8]:
+    """ASCII with its letters in lower case, shape (128,)."""
+    table = np.arange(128, dtype=np.uint8)
+    table[65:91] += 32
+    return table
+
+
 def buffers_of(texts: pa.LargeStringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The bytes of the texts and where each begins, as the kernels read them; null is an empty text."""
     data, offsets = text_buffers(spell_out(texts))
@@ -130,12 +158,12 @@ def words_of(texts: pa.LargeStringArray) -> tuple[Keys, Counts]:
     ([0, 4, 6], True, [2, 2])
     """
     data, offsets = buffers_of(texts)
-    n, none, table = len(texts), np.empty(0, np.uint64), kinds()
+    n, tables = len(texts), (kinds(), lower())
     starts, counts = np.zeros(n + 1, np.int64), np.zeros(n, np.int64)
-    over_rows(lambda a, b: write_all(data, offsets, table, starts, none, counts, a, b), n)
+    over_rows(lambda a, b: count_words(data, offsets, *tables, counts, a, b), n)
     np.cumsum(counts, out=starts[1:])
     words = np.zeros(starts[-1], np.uint64)
-    over_rows(lambda a, b: write_all(data, offsets, table, starts, words, counts, a, b), n)
+    over_rows(lambda a, b: write_words(data, offsets, *tables, starts, words, a, b), n)
     return words, starts
 
 

@@ -16,10 +16,9 @@ import pyarrow as pa
 
 from dross.core.compiled import kernel, over_rows
 from dross.core.errors import DrossError
-from dross.core.hashing import mix
 from dross.core.paths import expanded
-from dross.models.ngram_counts import Smoothed, buffers_of, counted, joined, smoothed, visible
-from dross.signals.ngrams import kinds, next_point
+from dross.models.ngram_counts import Smoothed, buffers_of, counted, joined, lower, next_words, smoothed
+from dross.signals.ngrams import kinds
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -95,57 +94,29 @@ def judge(words: Any, m: int, have: int, held: int, work: Any, keys: Any, cells:
 
 @kernel()
 def score(
-    data: Any, offsets: Any, kinds: Any, ascii_words: Any, cells: Any, numbers: Any, edges: Any, logs: Any, counts: Any,
+    data: Any, offsets: Any, kinds: Any, letters: Any, cells: Any, numbers: Any, edges: Any, logs: Any, counts: Any,
     first: int, last: int,
 ) -> None:  # fmt: skip
     """The sum of the log10 chances of the words of texts ``first`` to ``last``, ends included, and their numbers."""
-    prime, nothing, together = np.uint64(0x9E3779B97F4A7C15), np.uint64(0), 128
-    words, keys = np.zeros(4 + together, np.uint64), np.zeros(together, np.uint64)
-    work = np.zeros((1 + together, 6), np.float32)
+    words, keys, work = np.zeros(134, np.uint64), np.zeros(130, np.uint64), np.zeros((131, 6), np.float32)
     begin = numbers[find(cells, edges[0], edges[1], joined(np.uint64(0), np.uint64(1))), 3]
     for i in range(first, last):
         words[3], work[0, 0] = np.uint64(1), begin
         have = held = min(1, len(edges) - 2)
-        word, j, stop = nothing, offsets[i], offsets[i + 1]
-        total, count, m = 0.0, 0, 0
-        while True:
-            ended = j > stop
-            if not ended:
-                point = 0x20
-                if j == stop:
-                    j += 1
-                elif data[j] < 0x80:
-                    point = int(data[j])
-                    letter, j = ascii_words[point], j + 1
-                    if letter != 0:
-                        word = (word ^ np.uint64(letter)) * prime
-                        word ^= word >> np.uint64(29)
-                        continue
-                else:
-                    point, j = next_point(data, j, stop)
-                    if kinds[min(point, 65535)] == 1:
-                        word = (word ^ np.uint64(point)) * prime
-                        word ^= word >> np.uint64(29)
-                        continue
-                if word != nothing:
-                    words[4 + m] = mix(word) | np.uint64(4)
-                    word, m = nothing, m + 1
-                if visible(point):
-                    words[4 + m] = mix(np.uint64(point) * prime) | np.uint64(4)
-                    m += 1
-            else:
-                words[4 + m] = np.uint64(2)
-                m += 1
-            if ended or m >= together - 2:
-                held = judge(words, m, have, held, work, keys, cells, numbers, edges)
-                for t in range(m):
-                    total += work[t + 1, 4]
-                have, count = min(have + m, 4), count + m
-                for s in range(4):
-                    words[s], work[0, s] = words[m + s], work[m, s]
-                m = 0
-            if ended:
-                break
+        j, stop = offsets[i], offsets[i + 1]
+        total, count = 0.0, 0
+        while j <= stop:
+            j, at = next_words(data, j, stop, kinds, letters, words, 4, 132)
+            if j > stop:
+                words[at] = np.uint64(2)
+                at += 1
+            m = at - 4
+            held = judge(words, m, have, held, work, keys, cells, numbers, edges)
+            for t in range(1, m + 1):
+                total += work[t, 4]
+            have, count = min(have + m, 4), count + m
+            for s in range(4):
+                words[s], work[0, s] = words[m + s], work[m, s]
         logs[i], counts[i] = total, count
 
 
@@ -182,11 +153,7 @@ class NgramModel:
         logs, counts = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
         if len(texts):
             data, offsets = buffers_of(texts)
-            table = kinds()
-            letters = np.array(
-                [next_point.function(bytes([b]), 0, 1)[0] * (table[b] == 1) for b in range(128)], np.uint8
-            )
-            held = (table, letters, self.cells, self.cells.view(np.float32), self.edges)
+            held = (kinds(), lower(), self.cells, self.cells.view(np.float32), self.edges)
             over_rows(lambda a, b: score(data, offsets, *held, logs, counts, a, b), len(texts), least=256)
         return logs, counts
 

@@ -178,7 +178,7 @@ def load(path: str | Path) -> Trained:
         net.load_state_dict(own)
     nothing = np.empty(0, np.int64)
     outcome = Outcome(nothing, about["classes"], about["teaches"], about["centre"], about["scale"])
-    return Trained(trainer, nets, encoder, make, outcome, about["summary"])
+    return trainer.model(nets, encoder, make, outcome, about["summary"])
 
 
 def _pieces(data: Dataset) -> Iterator[Dataset]:

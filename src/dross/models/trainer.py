@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,12 +17,14 @@ from dross.core.roles import Role
 from dross.core.signal import Signals
 from dross.models.devices import import_torch
 from dross.models.examples import unreadable
-from dross.models.lesson import Lesson, lesson_of
-from dross.models.loop import Objective, Run, Settings
+from dross.models.lesson import Lesson, Outcome, lesson_of
+from dross.models.loop import Nets, Objective, Run, Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dross.models.inputs import Encoder
+    from dross.models.networks import Maker
     from dross.models.trained import Trained
 
 
@@ -58,8 +61,6 @@ class NetworkTrainer(Settings, Trainer, Objective):
 
     def taught(self, lesson: Lesson) -> Trained:
         """Train on data that were made ready."""
-        from dross.models.trained import Trained
-
         started = time.perf_counter()
         run = self.learn(lesson)
         lesson.finished()
@@ -75,7 +76,21 @@ class NetworkTrainer(Settings, Trainer, Objective):
             **self.report(run),
         }
         nets = {name: run.nets[name] for name in self.answers_with}
-        return Trained(self, nets, lesson.encoder, lesson.make, lesson.outcome, summary, self._edits(run, lesson))
+        return self.model(nets, lesson.encoder, lesson.make, lesson.outcome, summary, self._edits(run, lesson))
+
+    def model(
+        self,
+        nets: Nets,
+        encoder: Encoder,
+        make: Maker,
+        outcome: Outcome,
+        summary: Mapping[str, Any],
+        edits: Edits | None = None,
+    ) -> Trained:
+        """What the trained networks become, now and when they are read back."""
+        from dross.models.trained import Trained
+
+        return Trained(self, nets, encoder, make, outcome, summary, edits)
 
     def learn(self, lesson: Lesson) -> Run:
         """The stages of the training, the last one returned; one, unless a method overrides it."""

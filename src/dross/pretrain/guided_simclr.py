@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from dross.core.paper import Paper
 from dross.models.augment import weak
-from dross.models.examples import Batch, supervised
+from dross.models.examples import Batch
 from dross.models.lesson import Lesson
 from dross.models.loop import Nets, Objective, Run, frozen, over
 from dross.models.nt_xent import Contrast
+from dross.models.probe import Probe
 from dross.models.trainer import NetworkTrainer
 
 if TYPE_CHECKING:
@@ -119,24 +120,6 @@ class Guided(Contrast):
             return
         for chosen in guided_batches(np.asarray(self.clusters), self.size, run.rng):
             yield (torch.from_numpy(chosen),)
-
-
-@dataclass(frozen=True)
-class Probe(Objective):
-    """The labelled rows teach a linear layer on the pretrained network, or all of it where it is tuned."""
-
-    tuned: bool
-
-    def loss(self, run: Run, *batches: Batch) -> Tensor:
-        """Cross-entropy."""
-        import torch
-
-        (batch,) = batches
-        with torch.set_grad_enabled(self.tuned):
-            vectors = run.net.encode(weak(batch.x) if self.tuned else batch.x)
-        logits = run.net.head(vectors)
-        run.note(batch, logits)
-        return supervised(logits, batch.y)
 
 
 # ---- the trainer -------------------------------------------------------------------------------------------------

@@ -238,9 +238,10 @@ def weigh(counts: Sparse, terms: Terms) -> Sparse:
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(known)])[counts.indptr]
     columns = columns[known]
     weights = (1 + np.log(counts.data[known])) * terms.idf[columns]
-    # reduceat gives an empty row the entry at its start, so those rows are put right, and one entry is added at the end
-    squares = np.add.reduceat(np.append(weights * weights, np.float32(0)), starts[:-1]) if len(starts) > 1 else weights
     sizes = np.diff(starts)
-    lengths = np.where(sizes > 0, np.sqrt(squares), np.float32(1))
+    lengths = np.ones(len(sizes), np.float32)
+    filled = sizes > 0
+    if filled.any():  # rows without an entry are left out: to reduceat they would be the entry at their start
+        lengths[filled] = np.sqrt(np.add.reduceat(weights * weights, starts[:-1][filled]))
     weights /= np.repeat(np.maximum(lengths, np.float32(1e-12)), sizes)
     return csr_matrix((weights, columns, starts), shape=(counts.shape[0], len(terms.buckets)))

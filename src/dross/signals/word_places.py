@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dross.core.compiled import kernel, over_rows
 from dross.core.hashing import mix
-from dross.signals.content_hash import normalise, text_buffers
+from dross.signals.content_hash import spell_out, text_buffers
 from dross.signals.words import tokenize, trait_at, traits
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -94,8 +95,6 @@ def words_of(texts: pa.LargeStringArray) -> Words:
 
 
 def _plain(texts: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
-    import pyarrow.compute as pc
-
     return np.asarray(pc.string_is_ascii(texts).fill_null(True).to_numpy(zero_copy_only=False))
 
 
@@ -106,7 +105,7 @@ def folded_words(texts: pa.LargeStringArray) -> Words:
     >>> bool((one == other).all())
     True
     """
-    return words_of(normalise(texts))
+    return words_of(pc.utf8_lower(spell_out(texts)))
 
 
 def runs(words: Words, length: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:

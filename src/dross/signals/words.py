@@ -99,7 +99,7 @@ def joined(data: Any, j: Any, stop: Any, table: Any, before: Any, trait: Any) ->
     if before == 0 or trait & (4 << before) == 0 or j >= stop:
         return False
     _, following, _ = trait_at(data, j, table)
-    return (following & 7) == before
+    return bool((following & 7) == before)
 
 
 @kernel()

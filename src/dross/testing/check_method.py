@@ -22,15 +22,18 @@ from dross.core.method import (
     Inferer,
     Labeler,
     Method,
+    Repairer,
     Selector,
     Synthesizer,
     Trainer,
 )
 from dross.core.model import Model
 from dross.core.registry import VERBS
-from dross.core.results import Findings, Labels, Metrics, NotApplicable, Predictions, Selection
+from dross.core.results import Edits, Findings, Labels, Metrics, NotApplicable, Predictions, Selection
 from dross.core.roles import Role
 from dross.core.signal import Signal, Signals
+from dross.core.step import Step
+from dross.testing.check_step import step_checks
 from dross.testing.crowds import crowd
 from dross.testing.planted import blobs, texts_with_copies
 
@@ -63,6 +66,12 @@ def checks(method: type[Method]) -> Iterator[tuple[str, Callable[[], None]]]:
         yield "answers fit the data", lambda: _fits(method())
         yield "same seed, same answer", lambda: _same(method(), lambda data: data)
         yield "chunks do not show", lambda: _same(method(), _chunked)
+    elif issubclass(method, Step):
+        yield from step_checks(method)
+    elif issubclass(method, Repairer):
+        yield "edits fit the data", lambda: _mends(method())
+        yield "same seed, same edits", lambda: _mends_alike(method(), lambda data: data)
+        yield "chunks do not show", lambda: _mends_alike(method(), _chunked)
     elif issubclass(method, Trainer):
         yield "models fit the data", lambda: _teaches(_short(method()))
         yield "same seed, same model", lambda: _teaches_alike(_short(method()))
@@ -224,13 +233,59 @@ def _same(method: Answerer, change: Callable[[Dataset], Dataset]) -> None:
                 assert np.array_equal(one, two, equal_nan=one.dtype.kind == "f"), f"{name}: another {field.name}"
 
 
+# ---- repairers ------------------------------------------------------------------------------------------------------
+
+
+def _sessions() -> Dataset:
+    """Queries in sessions of two turns: the first fails, and is said again in other words."""
+    pairs = [(f"plei song {i % 3}", f"play song {i % 3}") for i in range(30)]
+    columns = {
+        "session": [i for i, _ in enumerate(pairs) for _ in range(2)],
+        "query": [text for pair in pairs for text in pair],
+        "outcome": ["failure", "success"] * len(pairs),
+    }
+    return Dataset(pa.table(columns), {Role.GROUP: ["session"], Role.TEXT: ["query"], Role.LABEL: ["outcome"]})
+
+
+def _mended(method: Repairer, change: Callable[[Dataset], Dataset]) -> Iterator[tuple[str, Dataset, Edits]]:
+    for name, data in {**examples(), "sessions": _sessions()}.items():
+        changed = change(data) if len(data) >= 3 else data
+        try:
+            edits = method.applies(changed) or method.run(changed, Signals(changed))
+        except DrossError:
+            assert len(data) < 3, f"{name}: refused"
+            continue
+        if isinstance(edits, Edits):
+            yield name, data, edits
+
+
+def _mends(method: Repairer) -> None:
+    for name, data, edits in _mended(method, lambda data: data):
+        assert edits.field in data.table.column_names, f"{name}: no column {edits.field}"
+        assert edits.reason, f"{name}: edits without a reason"
+        assert np.isin(edits.rows, np.arange(len(data))).all(), f"{name}: no such row"
+        assert ((edits.confidence >= 0) & (edits.confidence <= 1)).all(), f"{name}: confidence out of range"
+        given = data.table.column(edits.field).take(pa.array(edits.rows)).to_pylist()
+        assert list(edits.before) == given, f"{name}: other values stood there before"
+        assert not any(a == b for a, b in zip(edits.before, edits.after, strict=True)), f"{name}: an edit of nothing"
+
+
+def _mends_alike(method: Repairer, change: Callable[[Dataset], Dataset]) -> None:
+    for (name, _, first), (_, _, again) in zip(
+        _mended(method, lambda data: data), _mended(method, change), strict=True
+    ):
+        assert np.array_equal(first.rows, again.rows), f"{name}: other rows at the second run"
+        assert first.after == again.after, f"{name}: other values at the second run"
+        assert np.array_equal(first.confidence, again.confidence), f"{name}: other confidences at the second run"
+
+
 # ---- trainers -------------------------------------------------------------------------------------------------------
 
 
 def _short(method: Short) -> Short:
     """The method with its trainings cut to two epochs: what is checked does not hang on how good the model is."""
-    epochs = {field.name: 2 for field in fields(method) if field.name.endswith("epochs") and field.type == "int"}
-    return replace(method, **epochs)
+    cut = ("epochs", "iterations")
+    return replace(method, **{f.name: 2 for f in fields(method) if f.name.endswith(cut) and f.type == "int"})
 
 
 def _other_outcomes() -> dict[str, Dataset]:
@@ -303,7 +358,7 @@ def _made(method: Synthesizer) -> Iterator[tuple[str, Dataset, Dataset]]:
 
 def _descends(method: Synthesizer) -> None:
     for name, data, made in _made(method):
-        assert made.roles == data.roles, f"{name}: other roles"
+        assert made.roles.items() >= data.roles.items(), f"{name}: other roles"
         assert {PARENTS, HOW} <= set(made.table.column_names), f"{name}: where the rows came from is not told"
         parents = made.table.column(PARENTS).to_pylist()
         assert all(found and min(found) >= 0 and max(found) < len(data) for found in parents), f"{name}: no such parent"

@@ -28,7 +28,7 @@ BOILERPLATE = ("Home | Login | Cart | FAQ | Help", "» » » >> 12 34 56 // [ ] 
     says="language identification, metrics, refinement and deduplication clean a web corpus stage by stage",
 )
 def planted_rows_go_stage_by_stage(budget: Budget) -> Evidence:
-    """500 English documents of at least 60 words, 60 copies with a word replaced, 60 foreign texts, 60 of boilerplate."""
+    """500 English documents of at least 60 words, 60 copies with a word replaced, 60 foreign and 60 junk texts."""
 
     def one(seed: int) -> dict[str, float]:
         rng = np.random.default_rng((seed, 15))

@@ -1,0 +1,1 @@
+"""Repairers: one method a file, each proposing changes."""
