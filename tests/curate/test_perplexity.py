@@ -26,7 +26,7 @@ def test_limits_and_shares(tmp_path: Path) -> None:
     (tmp_path / "ref.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in good))
     bad = [" ".join(good[i].split()[::-1]) for i in range(9)]
     rows = Rows(pa.table({"text": [*good, *bad, ""]}), "text")
-    step = Perplexity(reference=(str(tmp_path / "ref.jsonl"),), share=0.5)
+    step = Perplexity(reference=(str(tmp_path / "ref.jsonl"),), share=0.45)
     step.prepare(tmp_path)
     step.learn(rows, tmp_path)
     verdict = step.judge(rows, step.ready(tmp_path))

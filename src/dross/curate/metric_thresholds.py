@@ -62,7 +62,7 @@ class MetricThresholds(RowStep):
     learns: ClassVar[int] = 20_000
 
     quantile: float = 0.1
-    reach: float = 0.7
+    reach: float = 0.8
     repeated: float = 0.2
 
     def __post_init__(self) -> None:
