@@ -51,7 +51,7 @@ def command(
     if len(recipes) != 1:
         raise DrossError(f"{len(recipes)} recipes were given", fix="give one, or --compare them")
     if out is None:
-        raise DrossError("where should the corpus go?", fix="name a new folder with --out")
+        raise DrossError("no folder for the corpus was named", fix="name a new one with --out")
     from dross.cli._console import err, inert, plain
     from dross.cli._progress import bars
     from dross.corpus.curating import curate
@@ -76,7 +76,9 @@ def show(report: Report) -> None:
 
     table = Table(box=None, pad_edge=False)
     for name in ("step", "in", "out", "dropped", "CPU", "memory", "why"):
-        table.add_column(name, justify="left" if name in {"step", "why"} else "right", overflow="fold")
+        table.add_column(
+            name, justify="left" if name in {"step", "why"} else "right", overflow="fold", no_wrap=name == "step"
+        )
     for stage in report.stages:
         why = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in list(stage.reasons.items())[:4])
         more = f", {len(stage.reasons) - 4} more" if len(stage.reasons) > 4 else ""
@@ -109,7 +111,7 @@ def _compare(
     from dross.corpus.comparing import compare
 
     if held_out is None:
-        raise DrossError("on which text should the recipes be judged?", fix="name it with --held-out FILES")
+        raise DrossError("no text to judge the recipes by was named", fix="name it with --held-out FILES")
     with bars() as progress:
         found = compare(
             recipes, inputs, held_out, tokens=tokens, seeds=seeds, model=model, workers=workers, progress=progress

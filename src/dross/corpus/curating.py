@@ -143,11 +143,12 @@ def curate(
     layout = layout or Layout()
     pieces = pieces_of([str(one) for one in given], layout.piece)
     passes.forget()
-    with _held(Path(out), recipe, pieces, layout) as token, engine(engine_name, workers, address) as chosen:
+    with engine(engine_name, workers, address) as chosen, _held(Path(out), recipe, pieces, layout) as token:
         run = Run(recipe, pieces, Path(out), chosen, layout, progress, token)
         started = time.time()
-        segments = _passes(run)
-        return closing.close(run, segments, engine_name, started)
+        with full(run.out):
+            segments = _passes(run)
+            return closing.close(run, segments, engine_name, started)
 
 
 # ---- the folder --------------------------------------------------------------------------------------------------
