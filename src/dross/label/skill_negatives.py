@@ -216,9 +216,9 @@ class SkillNegatives(Labeler):
     def _labels(
         self, lexicon: Lexicon, matches: Flags, chances: npt.NDArray[np.float32], summary: dict[str, Any]
     ) -> Labels:
-        literal = matches.any(axis=1)
+        literal = np.asarray(matches.any(axis=1), bool)
         chance = np.clip(chances, 0, 1 - 1e-6)
-        odds = np.where(literal[:, None], matches, chance / (1 - chance))
+        odds = np.asarray(np.where(literal[:, None], matches, chance / (1 - chance)), np.float64)
         unsure = np.asarray(~literal & (chances.max(axis=1) < self.least), bool)
         odds[unsure] = np.nan
         total = odds.sum(axis=1, keepdims=True)

@@ -102,7 +102,7 @@ class Distiller(Synthesizer):
     extra: ClassVar = "torch"
 
     per_class: int = 10
-    iterations: int = 200
+    iterations: int = 100
     experts: int = 5
     expert_epochs: int = 20
     network: str = "auto"
@@ -304,7 +304,7 @@ def _rows(data: Dataset, stage: Stage, made: Distilled, parents: Rows, told: str
             columns[field.name] = pa.nulls(m, field.type)
     if data.has(Role.ID):
         columns[data.name_of(Role.ID)] = _ids(data, m)
-    metadata = {}
+    metadata: dict[bytes, bytes] = {}
     if soft:
         name = data.name_of(Role.PROBS) if data.has(Role.PROBS) else PROBS
         roles[Role.PROBS] = (name,)

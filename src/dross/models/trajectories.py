@@ -104,7 +104,9 @@ def student_path(
     """
     import torch
 
-    weights, moved, path = start.detach().clone().requires_grad_(True), None, []
+    weights = start.detach().clone().requires_grad_(True)
+    moved: Tensor | None = None
+    path: list[Tensor] = []
     for x, targets in batches:
         loss = factor * soft_cross_entropy(applied(net, weights, x), targets).mean()
         (slope,) = torch.autograd.grad(loss, weights, create_graph=True)
@@ -326,11 +328,12 @@ def match(
     device = next(net.parameters()).device
     rng = np.random.default_rng((how.seed, 17))
     x, logits, rate = (part.detach().to(device).clone() for part in (made.x, made.logits, made.rate))
-    least, free, losses = FLOOR * float(rate), varies.to(device), []
+    least, free = FLOOR * float(rate), varies.to(device)
+    losses: list[float] = []
     learnt = [x, rate, logits] if how.label_rate else [x, rate]
     for part in learnt:
         part.requires_grad_(True)
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [x], "lr": how.input_rate, "momentum": 0.5},
         {"params": [rate], "lr": how.step_rate, "momentum": 0.5},
     ] + ([{"params": [logits], "lr": how.label_rate, "momentum": 0.9}] if how.label_rate else [])

@@ -105,7 +105,6 @@ class DifficultyAlignedTrajectoryMatching(Distiller):
     )
     alias: ClassVar = "datm"
 
-    expert_epochs: int = 30
     window_of_epochs: tuple[int, int] = (-1, -1)
     grow: float = 0.2
     label_rate: float = 2.0
