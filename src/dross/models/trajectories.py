@@ -1,9 +1,4 @@
-"""Trajectory matching: rows on which a network moves through its weights as it does on all the data.
-
-What methods of this family share: the trajectories of experts, the student that trains on the few rows, and the
-distance between where it gets and where the expert got. Cazenavette, Wang, Torralba, Efros, Zhu, "Dataset Distillation
-by Matching Training Trajectories", 2022 (MTT).
-"""
+"""Trajectory matching: Cazenavette et al., "Dataset Distillation by Matching Training Trajectories", 2022 (MTT)."""
 
 from __future__ import annotations
 
@@ -127,10 +122,8 @@ class Descent(Objective):
 
     Attributes
     ----------
-    momentum
-        Of SGD.
-    halfway
-        The rate is multiplied by this after half of the epochs.
+    momentum, halfway
+        Of SGD; what the rate is multiplied by after half of the epochs.
     shares
         What the loss is multiplied by in the first epochs, one number each; 1 afterwards.
     penalty
@@ -362,11 +355,7 @@ def match(
                 rate.clamp_(min=least)
     net.eval()
     if not np.isfinite(losses).any():
-        raise DrossError(
-            "the student's weights are no longer numbers",
-            where=f"all {how.iterations} iterations",
-            fix=f"try a lower learning_rate than {float(made.rate):.2g}, or fewer steps than {how.steps}",
-        )
+        raise DrossError("the student's weights are no longer numbers", fix="try a lower learning_rate or fewer steps")
     return Distilled(x.detach().cpu(), logits.detach().cpu(), rate.detach().cpu(), losses)
 
 

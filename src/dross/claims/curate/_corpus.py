@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dross.claims import Budget, Evidence, interval
+from dross.claims import Budget, Evidence
+from dross.claims._training import over_seeds
 from dross.core.step import Rows, Step
 
 Flags = npt.NDArray[np.bool_]
-Measured = dict[str, float | tuple[float, float, float]]
 
 
 def passed(step: Step, texts: Sequence[str], **columns: Any) -> Rows:
@@ -35,15 +35,6 @@ def told_apart(step: Step, texts: Sequence[str], planted: Flags) -> dict[str, fl
         "planted dropped, %": 100 * float(1 - kept[planted].mean()),
         "others kept, %": 100 * float(kept[~planted].mean()),
     }
-
-
-def over_seeds(budget: Budget, one: Callable[[int], Mapping[str, float]]) -> Measured:
-    """Each number over the seeds, as mean and interval."""
-    found: dict[str, list[float]] = {}
-    for seed in budget.seeds:
-        for name, value in one(seed).items():
-            found.setdefault(name, []).append(value)
-    return {name: interval(values) for name, values in found.items()}
 
 
 def judged(
