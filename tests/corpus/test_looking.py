@@ -69,6 +69,15 @@ def test_all_drops_of_the_only_step_give_the_corpus_again(corpus: Corpus, tmp_pa
     assert [json.loads(lines[f][r - 1]) for f, r in origins.rows()] == rows(300)
 
 
+def test_a_corpus_in_another_order_keeps_it(corpus: Corpus, tmp_path: Path) -> None:
+    curate([{"budget": {"share": 0.5}}, "ordering"], corpus(100), tmp_path / "out", workers=1)
+    before = [row["id"] for row in read(tmp_path / "out")]
+    restore(tmp_path / "out", tmp_path / "all", "budget")
+    after = [row["id"] for row in read(tmp_path / "all")]
+    assert after[:50] == before != sorted(before)
+    assert after[50:] == [f"d{i}" for i in range(100) if f"d{i}" not in before]
+
+
 def test_one_row_comes_back(corpus: Corpus, tmp_path: Path) -> None:
     curate([{"budget": {"share": 0.5}}], corpus(100, 2, "parquet"), tmp_path / "out", workers=1)
     gone = dropped(tmp_path / "out")

@@ -139,12 +139,12 @@ def curate(
         recipe = Recipe.read(recipe)
     elif not isinstance(recipe, Recipe):
         recipe = Recipe.of(recipe)
-    given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    given, out = [inputs] if isinstance(inputs, str | Path) else list(inputs), Path(out).absolute()
     layout = layout or Layout()
     pieces = pieces_of([str(one) for one in given], layout.piece)
     passes.forget()
-    with engine(engine_name, workers, address) as chosen, _held(Path(out), recipe, pieces, layout) as token:
-        run = Run(recipe, pieces, Path(out), chosen, layout, progress, token)
+    with engine(engine_name, workers, address) as chosen, _held(out, recipe, pieces, layout) as token:
+        run = Run(recipe, pieces, out, chosen, layout, progress, token)
         started = time.time()
         with full(run.out):
             segments = _passes(run)

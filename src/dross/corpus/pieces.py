@@ -70,7 +70,7 @@ def pieces_of(sources: Sequence[str], most: int = PIECE) -> list[Piece]:
             )
         for file in named.files:
             with reading(file):
-                found += _cut(file, named.format, len(found), most)
+                found += _cut(file.absolute(), named.format, len(found), most)  # workers may stand in other folders
     if len({piece.format for piece in found}) > 1:
         raise DrossError("some files are JSON Lines and some Parquet", fix="curate them one kind at a time")
     if len(found) > MOST_PIECES:

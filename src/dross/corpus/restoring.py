@@ -38,7 +38,8 @@ def restore(corpus: str | Path, out: str | Path, step: str, reason: str = "", ro
     """Write a corpus again with rows of one step put back; the old one stays as it is.
 
     A row comes back as it was when the step dropped it: steps after it never saw it, so it may be one that they would
-    have dropped. Rows go where they stood in the files they came from.
+    have dropped. Rows go where they stood in the files they came from, or to the end where a step gave the corpus
+    another order.
 
     Parameters
     ----------
@@ -147,26 +148,47 @@ class _Merged:
         """The merged rows, as many in each as the corpus has in a file."""
         order = self._order()
         back = self._sorted(_as_lines(self.back) if self.lines else self._bare(), order)
-        at = 0
+        merged = self._in_place(back, order) if self._in_order(order) else self._at_the_end(back)
         waiting: pa.Table | None = None
-        for file in self.files:
-            places = pq.read_table(self.corpus / "origins" / f"{file.name.split('.')[0]}.parquet")
-            table = self._read(file)
-            for name in (FILE, NUMBER):
-                table = table.append_column(name, places.column(name).cast(pa.string() if name == FILE else pa.int64()))
-            last = (order[places.column(FILE)[-1].as_py()], places.column(NUMBER)[-1].as_py())
-            stop = back.num_rows if file is self.files[-1] else _before(back, order, last)
-            both = pa.concat_tables(
-                [table, back.slice(at, stop - at).select(table.column_names)], promote_options="permissive"
-            )
-            at = stop
-            merged = self._sorted(both, order)
-            waiting = merged if waiting is None else pa.concat_tables([waiting, merged])
+        for table in merged:
+            waiting = table if waiting is None else pa.concat_tables([waiting, table], promote_options="permissive")
             while waiting.num_rows > ROWS:
                 yield waiting.slice(0, ROWS).combine_chunks()
                 waiting = waiting.slice(ROWS)
         if waiting is not None and waiting.num_rows:
             yield waiting.combine_chunks()
+
+    def _in_place(self, back: pa.Table, order: dict[str, int]) -> Iterator[pa.Table]:
+        at = 0
+        for file in self.files:
+            table = self._read(file)
+            last = (order[table.column(FILE)[-1].as_py()], table.column(NUMBER)[-1].as_py())
+            stop = back.num_rows if file is self.files[-1] else _before(back, order, last)
+            part = back.slice(at, stop - at).select(table.column_names)
+            at = stop
+            yield self._sorted(pa.concat_tables([table, part], promote_options="permissive"), order)
+
+    def _at_the_end(self, back: pa.Table) -> Iterator[pa.Table]:
+        for file in self.files:
+            table = self._read(file)
+            yield table
+        yield back.select(table.column_names)
+
+    def _in_order(self, order: dict[str, int]) -> bool:
+        """Whether the rows that are left stand in the order of their files; a step may have put them in another."""
+        before = (-1, -1)
+        for file in self.files:
+            places = self._places(file)
+            ranks = np.array([order[name] for name in places.column(FILE).to_pylist()], np.int64)
+            numbers = places.column(NUMBER).to_numpy()
+            rises = (np.diff(ranks) > 0) | ((np.diff(ranks) == 0) & (np.diff(numbers) >= 0))
+            if not rises.all() or (len(ranks) and (int(ranks[0]), int(numbers[0])) < before):
+                return False
+            before = (int(ranks[-1]), int(numbers[-1])) if len(ranks) else before
+        return True
+
+    def _places(self, file: Path) -> pa.Table:
+        return pq.read_table(self.corpus / "origins" / f"{file.name.split('.')[0]}.parquet")
 
     def _order(self) -> dict[str, int]:
         """The files in the order in which they first occur; others by name."""
@@ -186,10 +208,14 @@ class _Merged:
         return self.back.drop_columns([name for name in (WHY, VALUE, COPY_OF) if name in self.back.column_names])
 
     def _read(self, file: Path) -> pa.Table:
-        if not self.lines:
-            return pq.read_table(file)
-        with pa.input_stream(str(file), compression="zstd") as stream:
-            return pa.table({RAW: pa.array(bytes(stream.read()).splitlines(), pa.large_binary())})
+        if self.lines:
+            with pa.input_stream(str(file), compression="zstd") as stream:
+                table = pa.table({RAW: pa.array(bytes(stream.read()).split(b"\n")[:-1], pa.large_binary())})
+        else:
+            table = pq.read_table(file)
+        places = self._places(file)
+        table = table.append_column(FILE, places.column(FILE).cast(pa.string()))
+        return table.append_column(NUMBER, places.column(NUMBER).cast(pa.int64()))
 
 
 def _before(back: pa.Table, order: dict[str, int], last: tuple[int, int]) -> int:
