@@ -30,7 +30,7 @@ def close(run: Run, segments: list[Segment], engine: str, started: float) -> Rep
     names = tuple(path for task in first for kind, _, path in task["files"] if kind == "names")
     counts = [task["count"] for task in first]
     places = Places(tuple(run.pieces), tuple(counts), tuple(run.others), tuple(run.other_counts), names)
-    done = [task for one in run.passes for task in one]
+    done = [*(task for one in run.passes for task in one), *run.between]
     touched = sorted({name for task in done for name in task["touched"]})
     (run.out / "origins").mkdir(exist_ok=True)
     sizes = run.over("writing", write_part, _parts(run, segments, places, tuple(touched)))

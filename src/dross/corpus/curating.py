@@ -67,6 +67,7 @@ class Run:
     progress: Progress
     token: str
     passes: list[list[dict[str, Any]]] = field(default_factory=list)
+    between: list[dict[str, Any]] = field(default_factory=list)
     others: list[Piece] = field(default_factory=list)
     other_counts: list[int] = field(default_factory=list)
 
@@ -292,7 +293,8 @@ def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: lis
         shelves = Shelves(tuple(stem for one in done for stem in one["stems"]))
         parts = 1 if step.together else run.parts
         tasks = [Meeting(step, sketches, shelves, i, parts, str(folder / f"{i:04d}.found")) for i in range(parts)]
-        run.over(label, meet, tasks)
+        for found in run.over(label, meet, tasks):
+            run.between.append({"steps": {str(at): found}, "touched": [], "files": []})
         settle(step, [Path(task.path) for task in tasks], shelves, path)
     else:
         _references(run, at, step, what, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pyarrow as pa
 from dross.core.errors import DrossError
 from dross.core.step import REFERENCE, ROW, Rows, WholeStep
 from dross.corpus.files import new, read, read_json, write, write_json
-from dross.corpus.passes import ready
+from dross.corpus.memory import resident
+from dross.corpus.passes import Tally, ready
 from dross.corpus.pieces import Piece, address
 from dross.corpus.reading import Wanted, blocks
 from dross.corpus.sketches import Arrays, Shelves, Sketches, part_of
@@ -71,20 +73,20 @@ def read_reference(task: Reading) -> dict[str, Any]:
     return found
 
 
-def meet(task: Meeting) -> int:
-    """What follows from one part of the keys, into a file; how many rows it has."""
+def meet(task: Meeting) -> dict[str, Any]:
+    """What follows from one part of the keys, into a file; the CPU time it took and the memory it held."""
     path = Path(task.path)
     marker = path.with_suffix(".json")
     done = read_json(marker)
     if done is None:
+        started = time.process_time()
         sketches = part_of([Path(file) for file in task.sketches], task.part, task.parts)
-        done = 0
         if sketches is not None:
-            found = task.step.meet(sketches, task.shelves)
-            write(path, found)
-            done = found.num_rows
+            write(path, task.step.meet(sketches, task.shelves))
+        done = Tally(seconds=time.process_time() - started, memory=resident()).plain()
         write_json(marker, done)
-    return int(done)
+    found: dict[str, Any] = done
+    return found
 
 
 def settle(step: WholeStep, files: list[Path], shelves: Shelves, path: Path) -> None:
