@@ -94,6 +94,7 @@ def measured(step: Any, source: str, folder: Path) -> Report:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", default=[], metavar="STEP")
     parser.add_argument("--sizes", type=int, nargs="*", default=[50_000, 100_000, 200_000])
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -102,6 +103,8 @@ def main() -> None:
         print(f"{size:.1f} MB of text")
         print(f"{'step':<28} {'MB/s':>8} {'whole run, MB/s':>16} {'memory, MB':>11}  rows out of rows in")
         for step in steps(folder):
+            if asked.only and (step if isinstance(step, str) else next(iter(step))) not in asked.only:
+                continue
             try:
                 report = measured(step, source, folder)
             except Exception as error:  # noqa: BLE001 - the others go on
