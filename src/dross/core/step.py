@@ -186,6 +186,27 @@ class Verdict:
         return cls(reason, value, changed=changed)
 
 
+def runs_of(keys: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where each run of equal neighbours begins, and how long it is, both of shape (runs,).
+
+    >>> [part.tolist() for part in runs_of(np.array([5, 5, 2, 9, 9]))]
+    [[0, 2, 3], [2, 1, 2]]
+    """
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.empty(0, np.int64)
+    return starts, np.diff(np.append(starts, len(keys)))
+
+
+def replaced_at(texts: pa.LargeStringArray, at: npt.NDArray[np.int64], new: Sequence[str]) -> pa.LargeStringArray:
+    """The texts with others in place of those at some positions, ascending.
+
+    >>> replaced_at(pa.array(["a", "b"], pa.large_string()), np.array([1]), ["c"]).to_pylist()
+    ['a', 'c']
+    """
+    mask = np.zeros(len(texts), bool)
+    mask[at] = True
+    return pc.replace_with_mask(texts, pa.array(mask), pa.array(new, pa.large_string()))
+
+
 # ---- steps -------------------------------------------------------------------------------------------------------
 
 
@@ -232,7 +253,7 @@ class Step(Method):
         """The step on a dataset in memory: the rows it keeps; the summary counts the others by reason."""
         if not data.has(Role.TEXT) and not self.column:
             return NotApplicable("needs a column with the role text")
-        kept, counts = _alone(self, Rows(data.table, self.column or data.name_of(Role.TEXT)))
+        kept, counts = alone(self, Rows(data.table, self.column or data.name_of(Role.TEXT)))
         rows = np.unique(kept.addresses.astype(np.int64))
         return Selection(rows, summary={"dropped": dict(sorted(counts.items()))})
 
@@ -355,12 +376,13 @@ class Composite(Step):
     def over(self, rows: Rows, ready: Any) -> tuple[Rows, Counter[str]]:
         counts: Counter[str] = Counter()
         for step in self.steps():
-            rows, more = _alone(step, rows)
+            rows, more = alone(step, rows)
             counts += more
         return rows, counts
 
 
-def _alone(step: Step, rows: Rows) -> tuple[Rows, Counter[str]]:
+def alone(step: Step, rows: Rows) -> tuple[Rows, Counter[str]]:
+    """What a step, prepared first, leaves of rows that are the whole corpus; and how many it drops for which reason."""
     with TemporaryDirectory() as folder:
         step.prepare(Path(folder))
         if step.learns:

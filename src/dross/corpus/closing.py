@@ -12,16 +12,13 @@ import pyarrow as pa
 
 from dross.core.step import RANK
 from dross.corpus.files import batches, new, write_json
-from dross.corpus.finishing import ROWS, Part, Scatter, scatter, spans, write_part, write_record
+from dross.corpus.finishing import Part, Scatter, scatter, spans, write_part, write_record
 from dross.corpus.passes import Segment
 from dross.corpus.places import Places
-from dross.corpus.report import Report, stages
+from dross.corpus.report import REPORT, Report, stages
 
 if TYPE_CHECKING:
     from dross.corpus.curating import Run
-
-__all__ = ["REPORT", "ROWS", "close"]
-REPORT = "report.json"
 
 
 def close(run: Run, segments: list[Segment], engine: str, started: float) -> Report:

@@ -19,13 +19,14 @@ from dross.core.signal import Progress, silent
 from dross.core.step import MakingStep, RowStep, Step, WholeStep
 from dross.corpus import closing, passes
 from dross.corpus.files import full, read_json, write_json
+from dross.corpus.finishing import ROWS
 from dross.corpus.in_memory import InMemory, decide
 from dross.corpus.meeting import Meeting, Reading, meet, read_reference, settle
-from dross.corpus.passes import Pass, Segment, Task, run_task
+from dross.corpus.passes import Pass, Segment, Settled, Task, run_task
 from dross.corpus.pieces import PIECE, Piece, pieces_of
 from dross.corpus.reading import Wanted
 from dross.corpus.recipe import Recipe
-from dross.corpus.report import Report
+from dross.corpus.report import REPORT, Report
 from dross.corpus.sampling import Sampling, joined, smallest
 from dross.corpus.sketches import Shelves
 from dross.engine import Engine, engine
@@ -52,7 +53,7 @@ class Layout:
 
     piece: int = PIECE
     parts: int | None = None
-    rows: int = closing.ROWS
+    rows: int = ROWS
 
 
 @dataclass
@@ -159,7 +160,7 @@ def curate(
 def _held(out: Path, recipe: Recipe, pieces: list[Piece], layout: Layout) -> Iterator[str]:
     """Hold the folder for one run; the token of that run, the same one when it goes on."""
     work = out / WORK
-    if (out / closing.REPORT).exists():
+    if (out / REPORT).exists():
         raise DrossError("there is a finished corpus already", where=str(out), fix="name another --out")
     if out.exists() and not work.exists() and any(out.iterdir()):
         raise DrossError("the folder is not empty", where=str(out), fix="name a new folder with --out")
@@ -205,7 +206,7 @@ class _Plan:
 
     sources: Sequence[Piece | Segment]
     prepared: str
-    settled: tuple[int, WholeStep, str] | None = None
+    settled: tuple[int, Settled, str] | None = None
     steps: list[tuple[int, RowStep | MakingStep]] = field(default_factory=list)
 
 
@@ -275,7 +276,7 @@ def _unchanged(run: Run, sources: str) -> None:
         raise DrossError("files have changed since the run was interrupted", where=str(run.out), fix=fix)
 
 
-def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: list[Segment]) -> tuple[WholeStep, str]:
+def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: list[Segment]) -> tuple[Settled, str]:
     """The decisions of a step for which rows must meet."""
     label = run.recipe.labels[at]
     path = run.work / f"{label}-{run.token}.decisions"
@@ -283,7 +284,7 @@ def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: lis
         if not path.exists():
             run.progress(label, 0, 1)
             decide(step, segments, _roles(run.recipe), path, label)
-        return InMemory(method=step), str(path)
+        return InMemory(), str(path)
     assert isinstance(step, WholeStep)
     folder = run.work / label
     folder.mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,16 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+
+
+def once(marker: Path, work: Callable[[], dict[str, Any]], source: str = "") -> dict[str, Any]:
+    """The outcome of some work, from a file where it was done from this source before, else done and kept there."""
+    done = read_json(marker)
+    if done is None or done["source"] != source:
+        done = work() | {"source": source}
+        write_json(marker, done)
+    found: dict[str, Any] = done
+    return found
 
 
 class Growing:

@@ -17,7 +17,7 @@ from dross.core.step import KEY, NONE, RANK, ROW
 from dross.corpus.files import batches, fitted, full, new
 from dross.corpus.passes import ADDRESS, COPY_AT, COPY_OF, TOUCHED, Segment
 from dross.corpus.places import Places
-from dross.corpus.reading import RAW
+from dross.corpus.reading import RAW, as_text
 from dross.corpus.sketches import Sketches, part_of
 
 ROWS = 50_000
@@ -213,9 +213,7 @@ class _Lines:
 def _changed(line: bytes | None, values: dict[str, Any]) -> bytes:
     kept = {} if line is None else json.loads(line)
     for name, value in values.items():
-        was = kept.get(name)
-        told = isinstance(value, str) and not isinstance(was, str | None)  # the text of a number or list
-        if not told or value != json.dumps(was, ensure_ascii=False):
+        if name not in kept or as_text(kept[name]) != value:  # a number or list that no step has changed stays one
             kept[name] = value
     try:
         return json.dumps(kept, ensure_ascii=False).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,28 +16,20 @@ from dross.core.method import Selector
 from dross.core.results import NotApplicable
 from dross.core.roles import Role
 from dross.core.signal import Signals
-from dross.core.step import KEPT, RANK, REASON, ROW, WEIGHT, Rows, Store, Verdict, WholeStep
+from dross.core.step import KEPT, RANK, REASON, ROW, WEIGHT, Rows, Verdict
 from dross.corpus.files import read, write
 from dross.corpus.passes import ADDRESS, TOUCHED, Segment
 from dross.corpus.reading import RAW
 
 
 @dataclass(frozen=True)
-class InMemory(WholeStep):
+class InMemory:
     """Applies what a selector chose: rows it left out are dropped; weights and an order become columns.
 
     Memory grows with the rows that are left: put such a step after those that make the corpus small.
     """
 
-    reasons: ClassVar[tuple[str, ...]] = ("not_selected",)
-
-    method: Selector | None = None
-
-    def sketch(self, rows: Rows, ready: Any) -> pa.Table:
-        raise NotImplementedError
-
-    def meet(self, sketches: pa.Table, store: Store) -> pa.Table:
-        raise NotImplementedError
+    reasons: tuple[str, ...] = ("not_selected",)
 
     def judge(self, rows: Rows, decisions: pa.Table) -> Verdict:
         """Drop what was left out, and write weights and order."""

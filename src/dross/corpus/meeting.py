@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dross.core.errors import DrossError
 from dross.core.step import REFERENCE, ROW, Rows, WholeStep
-from dross.corpus.files import new, read, read_json, write, write_json
+from dross.corpus.files import once, read, write
 from dross.corpus.memory import resident
 from dross.corpus.passes import Tally, ready
 from dross.corpus.pieces import Piece, address
@@ -52,41 +52,35 @@ class Meeting:
 
 def read_reference(task: Reading) -> dict[str, Any]:
     """Sketch the rows of another corpus; how many there are, and the files of sketches and arrays."""
-    marker, source = Path(task.stem + ".json"), task.piece.signature()
-    done = read_json(marker)
-    if done is None or done["source"] != source:
-        sketches, arrays = Sketches(Path(task.stem + ".sketches"), task.parts), Arrays(Path(task.stem))
-        held, count = ready(task.step, task.place), 0
-        for block in blocks(task.piece, task.wanted):
-            addresses = address(task.piece.index, count, block.count) | REFERENCE
-            if block.ordinals is not None:
-                addresses = addresses[np.array(block.ordinals, np.int64) - count]
-            count += block.count
-            rows = Rows(block.table, task.wanted.text, addresses)
-            sketches.add(task.step.sketch(rows, held))
-            arrays.add(addresses, task.step.stored(rows, held))
-        done = {"count": count, "source": source}
-        done["sketches"] = [str(sketches.path)] if sketches.close() else []
-        done["stems"] = [task.stem] if arrays.close() else []
-        write_json(marker, done)
-    found: dict[str, Any] = done
-    return found
+    return once(Path(task.stem + ".json"), lambda: _sketched(task), task.piece.signature())
+
+
+def _sketched(task: Reading) -> dict[str, Any]:
+    sketches, arrays = Sketches(Path(task.stem + ".sketches"), task.parts), Arrays(Path(task.stem))
+    held, count = ready(task.step, task.place), 0
+    for block in blocks(task.piece, task.wanted):
+        addresses = address(task.piece.index, count, block.count) | REFERENCE
+        if block.ordinals is not None:
+            addresses = addresses[np.array(block.ordinals, np.int64) - count]
+        count += block.count
+        rows = Rows(block.table, task.wanted.text, addresses)
+        sketches.add(task.step.sketch(rows, held))
+        arrays.add(addresses, task.step.stored(rows, held))
+    files = [str(sketches.path)] if sketches.close() else []
+    return {"count": count, "sketches": files, "stems": [task.stem] if arrays.close() else []}
 
 
 def meet(task: Meeting) -> dict[str, Any]:
     """What follows from one part of the keys, into a file; the CPU time it took and the memory it held."""
-    path = Path(task.path)
-    marker = path.with_suffix(".json")
-    done = read_json(marker)
-    if done is None:
-        started = time.process_time()
-        sketches = part_of([Path(file) for file in task.sketches], task.part, task.parts)
-        if sketches is not None:
-            write(path, task.step.meet(sketches, task.shelves))
-        done = Tally(seconds=time.process_time() - started, memory=resident()).plain()
-        write_json(marker, done)
-    found: dict[str, Any] = done
-    return found
+    return once(Path(task.path).with_suffix(".json"), lambda: _met(task))
+
+
+def _met(task: Meeting) -> dict[str, Any]:
+    started = time.process_time()
+    sketches = part_of([Path(file) for file in task.sketches], task.part, task.parts)
+    if sketches is not None:
+        write(Path(task.path), task.step.meet(sketches, task.shelves))
+    return Tally(seconds=time.process_time() - started, memory=resident()).plain()
 
 
 def settle(step: WholeStep, files: list[Path], shelves: Shelves, path: Path) -> None:
@@ -102,5 +96,4 @@ def settle(step: WholeStep, files: list[Path], shelves: Shelves, path: Path) -> 
         found = found.take(pa.array(order)).combine_chunks()
     if found is None or not found.num_rows:
         found = pa.table({ROW: pa.array([], pa.uint64()), "reason": pa.array([], pa.int16())})
-    with new(path) as other:
-        write(other, found)
+    write(path, found)

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from dross.core.errors import DrossError
 from dross.core.step import MATCH, NONE, RANK, ROW, MakingStep, Rows, RowStep, Step, Verdict, WholeStep
-from dross.corpus.files import SEGMENT, Growing, batches, read_json, write_json
+from dross.corpus.files import SEGMENT, Growing, batches, once
 from dross.corpus.memory import resident
 from dross.corpus.pieces import Piece, address, made
 from dross.corpus.reading import RAW, Block, Wanted, blocks
@@ -41,6 +41,19 @@ class Segment:
 
     def __str__(self) -> str:
         return self.file
+
+
+class Settled(Protocol):
+    """What applies decisions to rows: a step for which rows met, or what a selector chose."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it drops rows."""
+        ...
+
+    def judge(self, rows: Rows, decisions: pa.Table) -> Verdict:
+        """The verdict on rows by the decisions on them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ class Pass:
     folder: str
     wanted: Wanted
     prepared: str
-    settled: tuple[int, WholeStep, str] | None = None
+    settled: tuple[int, Settled, str] | None = None
     steps: tuple[tuple[int, RowStep | MakingStep], ...] = ()
     sketcher: tuple[int, WholeStep] | None = None
     parts: int = 1
@@ -113,12 +126,7 @@ class Tally:
 def run_task(task: Task) -> dict[str, Any]:
     """Do the task, or read what it has done; how many rows each step saw and dropped, and which segments it left."""
     source = task.source.signature() if isinstance(task.source, Piece) else ""
-    done = read_json(task.stem.with_suffix(".json"))
-    if done is None or done["source"] != source:  # a file that was mended since is read again
-        done = _Work(task).run() | {"source": source}
-        write_json(task.stem.with_suffix(".json"), done)
-    found: dict[str, Any] = done
-    return found
+    return once(task.stem.with_suffix(".json"), lambda: _Work(task).run(), source)
 
 
 @lru_cache(maxsize=64)
@@ -256,7 +264,7 @@ class _Work:
     def _judged(self, number: int, step: RowStep, rows: Rows) -> Rows:
         return self._apply(number, step, rows, step.judge(rows, self._ready(number, step)), None)
 
-    def _settled(self, number: int, step: WholeStep, file: str, rows: Rows) -> Rows:
+    def _settled(self, number: int, step: Settled, file: str, rows: Rows) -> Rows:
         decisions = _decisions(file)
         at = decisions.column(ROW).to_numpy()
         start, stop = np.searchsorted(at, rows.addresses[[0, -1]]) + np.array([0, 1])
@@ -288,7 +296,7 @@ class _Work:
 
     # ---- rows out ------------------------------------------------------------------------------------------------
 
-    def _apply(self, number: int, step: Step, rows: Rows, verdict: Verdict, matches: Any) -> Rows:
+    def _apply(self, number: int, step: Step | Settled, rows: Rows, verdict: Verdict, matches: Any) -> Rows:
         gone = ~verdict.kept
         if gone.any():
             reasons = [step.reasons[i] for i in verdict.reason[gone].tolist()]

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from dross.core.errors import DrossError
 from dross.core.hashing import digest
-from dross.core.step import MOST_MADE, Addresses
+from dross.core.step import MOST_MADE, Addresses, runs_of
+from dross.corpus.report import REPORT
 from dross.io.paths import compression_of, find, reading
 
 PIECE = 1 << 28
@@ -60,7 +61,7 @@ def pieces_of(sources: Sequence[str], most: int = PIECE) -> list[Piece]:
     found: list[Piece] = []
     for source in sources:
         folder = Path(source)
-        finished = (folder / "report.json").is_file() and any(folder.glob("part-*"))  # the outcome of a run
+        finished = (folder / REPORT).is_file() and any(folder.glob("part-*"))  # the outcome of a run
         named = find(str(folder / "part-*") if finished else source)
         if named.format not in READABLE:
             raise DrossError(
@@ -83,10 +84,12 @@ def _cut(file: Path, kind: str, first: int, most: int) -> Iterator[Piece]:
     if kind == "parquet":
         meta = pq.ParquetFile(file).metadata
         sizes = [meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)]
-        edges = [0]
-        for i in range(len(sizes)):
-            if sum(sizes[edges[-1] : i + 1]) > most and i > edges[-1]:
+        edges, taken = [0], 0
+        for i, part in enumerate(sizes):
+            if taken + part > most and i > edges[-1]:
                 edges.append(i)
+                taken = 0
+            taken += part
         edges.append(len(sizes))
         spans = [(a, b, sum(sizes[a:b])) for a, b in itertools.pairwise(edges)]
     elif compression_of(file) is None and size > most:
@@ -130,8 +133,7 @@ def made(parents: Addresses) -> Addresses:
     """
     if len(parents) and (parents & _MADE).any():
         raise DrossError("only one step of a recipe can make rows of others", fix="leave out all but one")
-    starts = np.flatnonzero(np.append(True, parents[1:] != parents[:-1])) if len(parents) else np.empty(0, np.int64)
-    sizes = np.diff(np.append(starts, len(parents)))
+    starts, sizes = runs_of(parents)
     if len(sizes) and sizes.max() >= MOST_MADE:
         raise DrossError(f"one row was made into {sizes.max():,}, more than {MOST_MADE - 1:,}", fix="split it first")
     return parents + (np.arange(len(parents)) - np.repeat(starts, sizes) + 1).astype(np.uint64)

@@ -199,7 +199,7 @@ def _slowly(lines: list[bytes], wanted: Wanted, piece: Piece, first: int, size: 
             broken.append((number, why, line[:1000].decode("utf-8", "replace")))
             continue
         for name, values in found.items():
-            values.append(_as_text(value.get(name)))
+            values.append(as_text(value.get(name)))
         ordinals.append(number)
         good.append(line)
     columns = {name: pa.array(values, pa.large_string()) for name, values in found.items()}
@@ -223,7 +223,12 @@ def _object(line: bytes) -> tuple[dict[str, Any] | None, str]:
     return value, ""
 
 
-def _as_text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
+    """A value of JSON as a column of texts holds it: numbers and lists as they are written.
+
+    >>> as_text("a"), as_text([1, None]), as_text(None)
+    ('a', '[1, null]', None)
+    """
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -6,6 +6,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+REPORT = "report.json"
+"""The file of a finished run that says what each step did."""
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -14,13 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dross.core.errors import DrossError, nearest
-from dross.corpus.closing import REPORT
 from dross.corpus.files import full, new, read_json, write_json
 from dross.corpus.finishing import FILE, NUMBER, ROWS
 from dross.corpus.passes import COPY_OF, WHY
 from dross.corpus.passes import NUMBER as VALUE
-from dross.corpus.reading import RAW
-from dross.corpus.report import Report
+from dross.corpus.reading import RAW, as_text
+from dross.corpus.report import REPORT, Report
 
 _RECORD = (WHY, VALUE, COPY_OF, FILE, NUMBER)
 _GROUP = 1000
@@ -234,8 +233,7 @@ def _as_lines(back: pa.Table) -> pa.Table:
 
 def _line(raw: str | None, values: dict[str, Any]) -> bytes:
     kept: dict[str, Any] = {} if raw is None else json.loads(raw)
-    told = {name: json.dumps(v, ensure_ascii=False) if not isinstance(v, str | None) else v for name, v in kept.items()}
-    changed = {name: value for name, value in values.items() if told.get(name) != value}
+    changed = {name: value for name, value in values.items() if as_text(kept.get(name)) != value}
     if raw is not None and not changed:
         return raw.encode()
     return json.dumps({**kept, **changed}, ensure_ascii=False).encode()

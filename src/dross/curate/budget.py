@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 
 from dross.core.errors import DrossError
 from dross.core.step import KEY, REASON, ROW, VALUE, Rows, Store, WholeStep
-from dross.models.survivors import Rule, shuffled
-from dross.signals.content_hash import hash_texts
+from dross.models.survivors import Turn
 
 _SIZE, _FIRST = "size", "first"
 
@@ -56,11 +55,10 @@ class Budget(WholeStep):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.by != "random":
-            Rule.of(self.by)
+        Turn(self.by)  # refuses words that are no rule
 
     def reads(self) -> tuple[str, ...]:
-        return (*super().reads(), *(() if self.by == "random" else Rule.of(self.by).reads))
+        return (*super().reads(), *Turn(self.by).reads)
 
     def prepare(self, place: Any) -> None:
         """Refuse a budget that is none."""
@@ -70,16 +68,12 @@ class Budget(WholeStep):
 
     def sketch(self, rows: Rows, ready: Any) -> pa.Table:
         """How soon each row is taken, and how much it takes."""
-        if self.by == "random":
-            hashes = hash_texts(pa.chunked_array([rows.text(self.column)]))
-            first = shuffled(hashes, self.seed)
-        else:
-            first = Rule.of(self.by).priorities(rows, self.column)
+        first = Turn(self.by, self.seed)(rows, self.column)
         size = np.ones(len(rows), np.int64)
         if self.characters:
             size = pc.utf8_length(rows.text(self.column)).to_numpy(zero_copy_only=False).astype(np.int64)
         key = np.zeros(len(rows), np.uint64)
-        return pa.table({KEY: key, ROW: rows.addresses, _FIRST: first.astype(np.float64), _SIZE: size})
+        return pa.table({KEY: key, ROW: rows.addresses, _FIRST: first, _SIZE: size})
 
     def meet(self, sketches: pa.Table, store: Store) -> pa.Table:
         """Rows that do not fit."""

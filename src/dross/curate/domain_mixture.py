@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 from dross.core.errors import DrossError
 from dross.core.hashing import hash_column
 from dross.core.step import KEY, REASON, ROW, VALUE, Rows, Store, WholeStep
-from dross.models.survivors import shuffled
-from dross.signals.content_hash import hash_texts
+from dross.models.survivors import Turn
 
 _DOMAIN, _SIZE, _FIRST = "domain", "size", "first"
 Sizes = npt.NDArray[np.float64]
@@ -88,7 +87,7 @@ class DomainMixture(WholeStep):
             ROW: rows.addresses,
             _DOMAIN: hash_column(rows.strings(self.domain)),
             _SIZE: pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.int64),
-            _FIRST: shuffled(hash_texts(pa.chunked_array([texts])), self.seed),
+            _FIRST: Turn("random", self.seed)(rows, self.column),
         }
         return pa.table(columns)
 

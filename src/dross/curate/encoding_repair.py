@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dross.core.step import Rows, RowStep, Verdict
+from dross.core.step import Rows, RowStep, Verdict, replaced_at
 from dross.signals.text_statistics import COLUMNS, measure
 
 HIDDEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\x{200b}\x{2060}\x{feff}\x{fff9}-\x{fffb}]"
@@ -117,12 +117,8 @@ class EncodingRepair(RowStep):
         texts = new = rows.text(self.column)
         suspects = np.flatnonzero(measure(texts)[:, COLUMNS.index("mojibake")] > 0)
         if len(suspects):
-            mended = pa.array(
-                [repaired(text) for text in texts.take(pa.array(suspects)).to_pylist()], pa.large_string()
-            )
-            mask = np.zeros(len(rows), bool)
-            mask[suspects] = True
-            new = pc.replace_with_mask(new, pa.array(mask), mended)
+            mended = [repaired(text) for text in texts.take(pa.array(suspects)).to_pylist()]
+            new = replaced_at(texts, suspects, mended)
         if self.hidden:
             new = pc.replace_substring_regex(new, HIDDEN, "")
         if self.normalise:

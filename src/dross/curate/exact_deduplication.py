@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dross.core.hashing import Hashes
-from dross.core.step import KEY, MATCH, REASON, REFERENCE, ROW, Addresses, Rows, Store, WholeStep
-from dross.signals.content_hash import hash_texts
+from dross.core.step import KEY, MATCH, REASON, REFERENCE, ROW, Addresses, Rows, Store, WholeStep, runs_of
+from dross.signals.content_hash import text_hashes
 
 
 def repeats(keys: Hashes, rows: Addresses) -> tuple[npt.NDArray[np.int64], Addresses]:
@@ -23,8 +23,7 @@ def repeats(keys: Hashes, rows: Addresses) -> tuple[npt.NDArray[np.int64], Addre
     >>> at.tolist(), first.tolist()
     ([1, 2], [4, 4])
     """
-    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.empty(0, np.int64)
-    sizes = np.diff(np.append(starts, len(keys)))
+    starts, sizes = runs_of(keys)
     last = starts + sizes - 1  # addresses of another corpus are the highest, so the last of a group tells if it has any
     first = np.repeat(np.where(rows[last] >= REFERENCE, rows[last], rows[starts]), sizes)
     at = np.flatnonzero((rows != first) & (rows < REFERENCE))
@@ -62,7 +61,7 @@ class ExactDeduplication(WholeStep):
 
     def sketch(self, rows: Rows, ready: Any) -> pa.Table:
         """The hash of each text."""
-        return pa.table({KEY: hash_texts(pa.chunked_array([rows.text(self.column)])), ROW: rows.addresses})
+        return pa.table({KEY: rows.measured(text_hashes, self.column), ROW: rows.addresses})
 
     def meet(self, sketches: pa.Table, store: Store) -> pa.Table:
         """All but the first of each hash."""

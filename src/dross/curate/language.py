@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from dross.core.errors import DrossError, nearest
-from dross.core.step import Rows, RowStep, Verdict
+from dross.core.step import Rows, RowStep, Verdict, whole
 from dross.models.language_identifier import Identifier
 from dross.signals.languages import LANGUAGES
 from dross.signals.text_statistics import COLUMNS, measure
@@ -63,10 +63,8 @@ class Language(RowStep):
             for name in (self.reference_text, self.reference_language):
                 if name not in table.column_names:
                     raise DrossError(f"no column {name!r}", where=self.reference, fix=nearest(name, table.column_names))
-            texts = table.column(self.reference_text).cast(pa.large_string()).fill_null("").combine_chunks()
-            texts = texts if isinstance(texts, pa.Array) else pa.concat_arrays(texts.chunks)
-            languages = table.column(self.reference_language).combine_chunks()
-            fitted = Identifier.fitted(texts, languages if isinstance(languages, pa.Array) else languages.chunk(0))
+            texts = whole(table.column(self.reference_text).cast(pa.large_string()).fill_null(""))
+            fitted = Identifier.fitted(texts, whole(table.column(self.reference_language)))
             fitted.write(place)
             known = list(fitted.names)
         for name in self.keep:

@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from dross.core.errors import DrossError
 from dross.core.step import KEPT, KEY, RANK, REASON, ROW, Rows, Store, Verdict, WholeStep
-from dross.models.survivors import Rule, shuffled
-from dross.signals.content_hash import hash_texts
+from dross.models.survivors import Turn
 
 _FIRST = "first"
 
@@ -51,22 +50,17 @@ class Ordering(WholeStep):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.by != "random":
-            Rule.of(self.by)
+        Turn(self.by)  # refuses words that are no rule
         if self.folds < 1:
             raise DrossError(f"an order cannot have {self.folds} folds", fix="give 1 or more")
 
     def reads(self) -> tuple[str, ...]:
-        return (*super().reads(), *(() if self.by == "random" else Rule.of(self.by).reads))
+        return (*super().reads(), *Turn(self.by).reads)
 
     def sketch(self, rows: Rows, ready: Any) -> pa.Table:
         """How soon each row comes."""
-        if self.by == "random":
-            hashes = hash_texts(pa.chunked_array([rows.text(self.column)]))
-            first = shuffled(hashes, self.seed)
-        else:
-            first = Rule.of(self.by).priorities(rows, self.column)
-        return pa.table({KEY: np.zeros(len(rows), np.uint64), ROW: rows.addresses, _FIRST: first.astype(np.float64)})
+        first = Turn(self.by, self.seed)(rows, self.column)
+        return pa.table({KEY: np.zeros(len(rows), np.uint64), ROW: rows.addresses, _FIRST: first})
 
     def meet(self, sketches: pa.Table, store: Store) -> pa.Table:
         """The place of every row."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dross.core.errors import DrossError, nearest
-from dross.core.step import Rows, RowStep, Verdict
+from dross.core.step import Rows, RowStep, Verdict, replaced_at
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,7 @@ class PersonalData(RowStep):
             suspects |= pc.match_substring_regex(texts, KINDS[name].screen).to_numpy(zero_copy_only=False)
         at = np.flatnonzero(suspects)
         reason, value = np.full(len(rows), -1, np.int16), np.full(len(rows), np.nan, np.float32)
-        new: list[str] = []
-        changed = np.zeros(len(rows), bool)
+        new: dict[int, str] = {}
         for row, text in zip(at.tolist(), texts.take(pa.array(at)).to_pylist(), strict=True):
             found = find(text, self.kinds)
             if not found:
@@ -211,9 +210,8 @@ class PersonalData(RowStep):
             if self.action == "drop" or len(found) > self.most:
                 reason[row], value[row] = int(len(found) > self.most), len(found)
                 continue
-            changed[row] = True
-            new.append(mask(text, found))
+            new[row] = mask(text, found)
         if not new:
             return Verdict(reason, value)
-        masked = pc.replace_with_mask(texts, pa.array(changed), pa.array(new, pa.large_string()))
+        masked = replaced_at(texts, np.array(list(new)), list(new.values()))
         return Verdict(reason, value, changed={self.column or rows.default: masked})

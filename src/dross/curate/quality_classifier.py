@@ -14,6 +14,7 @@ from dross.core.errors import DrossError
 from dross.core.paper import Paper
 from dross.core.step import Rows, RowStep, Verdict
 from dross.models.passages import passages
+from dross.models.survivors import Turn
 from dross.signals.ngrams import Terms, choose_terms, count_ngrams, pieces, weigh
 
 Vector = npt.NDArray[np.float32]
@@ -128,9 +129,6 @@ class QualityClassifier(RowStep):
         rating = ready(texts)
         gone = rating < self.least
         if self.pareto:
-            from dross.models.survivors import shuffled
-            from dross.signals.content_hash import hash_texts
-
-            chance = shuffled(hash_texts(pa.chunked_array([texts])), self.seed)
+            chance = Turn("random", self.seed)(rows, self.column)
             gone = (1 - chance) ** (-1 / self.pareto) - 1 <= 1 - rating
         return Verdict.first((gone, rating), **({self.into: pa.array(rating)} if self.into else {}))

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from dross.core.errors import DrossError
 from dross.core.paper import Paper
-from dross.core.step import KEY, MATCH, REFERENCE, ROW, VALUE, Addresses, Rows, Store, WholeStep
+from dross.core.step import KEY, MATCH, REFERENCE, ROW, VALUE, Addresses, Rows, Store, WholeStep, runs_of
 from dross.models.embedder import Embedder, Vectors, cosines, nearest
 from dross.models.survivors import Rule, one_of_each
 
@@ -147,7 +147,7 @@ class SemanticDeduplication(WholeStep):
     def meet(self, sketches: pa.Table, store: Store) -> pa.Table:
         """Pairs within each cluster."""
         keys, rows = sketches.column(KEY).to_numpy(), sketches.column(ROW).to_numpy()
-        heads = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.empty(0, np.int64)
+        heads, _ = runs_of(keys)
         parts = [close_pairs(np.empty((0, 1), np.float32), rows[:0], 1.0)]
         for start, stop in itertools.pairwise(np.append(heads, len(keys)).tolist()):
             parts.append(close_pairs(store.take(_VECTOR, rows[start:stop]), rows[start:stop], self.similarity))

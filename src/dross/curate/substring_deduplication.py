@@ -13,7 +13,22 @@ import pyarrow as pa
 from dross.core.compiled import kernel
 from dross.core.errors import DrossError
 from dross.core.paper import Paper
-from dross.core.step import KEPT, KEY, MATCH, REASON, REFERENCE, ROW, VALUE, Addresses, Rows, Store, Verdict, WholeStep
+from dross.core.step import (
+    KEPT,
+    KEY,
+    MATCH,
+    REASON,
+    REFERENCE,
+    ROW,
+    VALUE,
+    Addresses,
+    Rows,
+    Store,
+    Verdict,
+    WholeStep,
+    replaced_at,
+    runs_of,
+)
 from dross.signals.word_places import Words, runs, words_of
 
 _PLACE, _WORDS, _SPANS, _FROM, _TO = "place", "words", "spans", "from", "to"
@@ -172,8 +187,7 @@ class SubstringDeduplication(WholeStep):
         place = sketches.column(_PLACE).to_numpy().astype(np.int64)
         order = np.lexsort([place, rows, keys])
         keys, rows, place = keys[order], rows[order], place[order]
-        heads = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.empty(0, np.int64)
-        sizes = np.diff(np.append(heads, len(keys)))
+        heads, sizes = runs_of(keys)
         last = heads + sizes - 1
         first = np.repeat(np.where(rows[last] >= REFERENCE, last, heads), sizes)  # another corpus keeps its passages
         later = np.flatnonzero((first != np.arange(len(keys))) & (rows < REFERENCE))
@@ -203,18 +217,20 @@ class SubstringDeduplication(WholeStep):
         if not decisions.num_rows:
             return verdict
         at = np.searchsorted(rows.addresses, decisions.column(ROW).to_numpy())
-        words = words_of(rows.text(self.column).take(pa.array(at)))
+        own = rows.text(self.column).take(pa.array(at))
+        words = words_of(own)
         counts = np.diff(words.offsets)
         cut = decisions.column(VALUE).to_numpy()
         value = np.full(len(rows), np.nan, np.float32)
         value[at] = cut
         verdict.reason[at[counts - cut < self.least]] = 0
-        texts = rows.text(self.column).to_pylist()
-        for i, row in enumerate(at.tolist()):  # only texts with a passage to cut
-            if verdict.reason[row] == KEPT:
-                own = slice(words.offsets[i], words.offsets[i + 1])
-                texts[row] = without(texts[row], words, own, decisions.column(_SPANS)[i].as_py())
-        return Verdict(verdict.reason, value, changed={self.column or rows.default: pa.array(texts, pa.large_string())})
+        stays = np.flatnonzero(verdict.reason[at] == KEPT)
+        new = []
+        for i in stays.tolist():
+            span = slice(words.offsets[i], words.offsets[i + 1])
+            new.append(without(own[i].as_py(), words, span, decisions.column(_SPANS)[i].as_py()))
+        texts = replaced_at(rows.text(self.column), at[stays], new)
+        return Verdict(verdict.reason, value, changed={self.column or rows.default: texts})
 
 
 def stretched(

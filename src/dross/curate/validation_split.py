@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from dross.core.errors import DrossError
 from dross.core.hashing import Hashes, hash_column, mix
-from dross.core.step import KEPT, KEY, MATCH, REASON, ROW, Rows, Store, Verdict, WholeStep
+from dross.core.step import KEPT, KEY, MATCH, REASON, ROW, Rows, Store, Verdict, WholeStep, runs_of
 from dross.models.banding import SIGNATURE, Signed, band_width, near_pairs, sketch_bands
 from dross.models.survivors import groups, shuffled
-from dross.signals.content_hash import hash_texts
+from dross.signals.content_hash import text_hashes
 from dross.signals.minhash import Signatures
 
 _OWN, _TELLS = "own", "tells"
@@ -65,7 +65,7 @@ class ValidationSplit(WholeStep):
         return rows.measured(Signed(128, self.seed), self.column)
 
     def _hashes(self, rows: Rows) -> Hashes:
-        return hash_texts(pa.chunked_array([rows.text(self.column)]))
+        return rows.measured(text_hashes, self.column)
 
     def sketch(self, rows: Rows, ready: Any) -> pa.Table:
         """Bands of near copies; texts that are the same; groups."""
@@ -87,8 +87,8 @@ class ValidationSplit(WholeStep):
         sure = sketches.column("sure").to_numpy()
         one, other, _ = near_pairs(keys[~sure], rows[~sure], store, self.similarity)
         keys, rows = keys[sure], rows[sure]
-        heads = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.empty(0, np.int64)
-        first = np.repeat(rows[heads], np.diff(np.append(heads, len(keys))))
+        heads, sizes = runs_of(keys)
+        first = np.repeat(rows[heads], sizes)
         more = first != rows
         pairs = np.unique(
             np.stack([np.concatenate([one, rows[more]]), np.concatenate([other, first[more]])], axis=1), axis=0
@@ -104,7 +104,7 @@ class ValidationSplit(WholeStep):
 
     def judge(self, rows: Rows, decisions: pa.Table) -> Verdict:
         """All rows stay, each with its side."""
-        tells = self._hashes(rows)
+        tells = self._hashes(rows).copy()
         if _TELLS in decisions.column_names:
             at = np.searchsorted(rows.addresses, decisions.column(ROW).to_numpy())
             tells[at] = decisions.column(_TELLS).to_numpy()

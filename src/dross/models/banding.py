@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from dross.core.compiled import kernel, over_rows
 from dross.core.hashing import mix
-from dross.core.step import KEY, ROW, Addresses, Store
+from dross.core.step import KEY, ROW, Addresses, Store, runs_of
 from dross.signals.minhash import EMPTY, Signatures, signatures
 
 SIGNATURE = "signature"
@@ -87,8 +87,7 @@ def near_pairs(
 
     Entries are sorted by key and row; of rows that meet several times each meeting may give the pair again.
     """
-    heads = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.empty(0, np.int64)
-    sizes = np.diff(np.append(heads, len(keys)))
+    _, sizes = runs_of(keys)
     crowded = sizes > 1
     at = np.flatnonzero(np.repeat(crowded, sizes))
     rows, sizes = rows[at], sizes[crowded]

@@ -12,6 +12,7 @@ import pyarrow as pa
 from dross.core.errors import DrossError, nearest
 from dross.core.hashing import Hashes, mix
 from dross.core.step import MATCH, REASON, REFERENCE, ROW, VALUE, Addresses, Rows
+from dross.signals.content_hash import text_hashes
 
 Priorities = npt.NDArray[np.float64]
 _RULES = ("first", "longest", "shortest", "highest", "lowest")
@@ -63,6 +64,37 @@ class Rule:
             return length if self.how == "longest" else -length
         numbers = np.nan_to_num(rows.numbers(self.column), nan=-np.inf if self.how == "highest" else np.inf)
         return numbers if self.how == "highest" else -numbers
+
+
+@dataclass(frozen=True)
+class Turn:
+    """In which order rows have their turn: at random, by the hashes of their texts, or by a :class:`Rule`.
+
+    Attributes
+    ----------
+    by
+        ``random``, or the words of a rule.
+    seed
+        Of the random order.
+    """
+
+    by: str
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.by != "random":
+            Rule.of(self.by)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns it needs."""
+        return () if self.by == "random" else Rule.of(self.by).reads
+
+    def __call__(self, rows: Rows, text: str = "") -> Priorities:
+        """The higher, the sooner a row has its turn, shape (n,)."""
+        if self.by == "random":
+            return shuffled(rows.measured(text_hashes, text), self.seed)
+        return Rule.of(self.by).priorities(rows, text)
 
 
 def groups(one: Addresses, other: Addresses) -> tuple[Addresses, npt.NDArray[np.int64]]:

@@ -90,6 +90,11 @@ def hash_texts(column: pa.ChunkedArray) -> Hashes:
     return np.concatenate(parts)
 
 
+def text_hashes(texts: pa.LargeStringArray) -> Hashes:
+    """:func:`hash_texts` of one array: what a step asks :meth:`~dross.core.step.Rows.measured` for."""
+    return hash_texts(pa.chunked_array([texts]))
+
+
 def first_of_each(hashes: Hashes) -> npt.NDArray[np.int64]:
     """The position of the first row with the same hash, shape (n,); a row's own position when it is the first.
 

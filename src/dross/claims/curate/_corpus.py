@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from dross.claims import Budget, Evidence
 from dross.claims._training import over_seeds
-from dross.core.step import Rows, Step
+from dross.core.step import Rows, Step, alone
 
 Flags = npt.NDArray[np.bool_]
 
@@ -21,11 +21,16 @@ Flags = npt.NDArray[np.bool_]
 def passed(step: Step, texts: Sequence[str], **columns: Any) -> Rows:
     """What a step leaves of texts that are a whole corpus; the addresses of the rows are their positions."""
     rows = Rows(pa.table({"text": pa.array(texts, pa.large_string()), **columns}), "text")
-    with TemporaryDirectory() as folder:
-        step.prepare(Path(folder))
-        if step.learns:
-            step.learn(rows, Path(folder))
-        return step.over(rows, step.ready(Path(folder)))[0]
+    return alone(step, rows)[0]
+
+
+def left(out: Path) -> list[dict[str, Any]]:
+    """The rows of a curated corpus of JSON Lines."""
+    rows: list[dict[str, Any]] = []
+    for file in sorted(out.glob("part-*")):
+        with pa.input_stream(str(file), compression="zstd") as stream:
+            rows += [json.loads(line) for line in bytes(stream.read()).splitlines()]
+    return rows
 
 
 def told_apart(step: Step, texts: Sequence[str], planted: Flags) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dross.claims import Budget, Evidence, claim
-from dross.claims.curate._corpus import judged
+from dross.claims.curate._corpus import judged, left
 from dross.corpus.curating import curate
 from dross.corpus.recipe import Recipe
 from dross.curate.code2doc import Code2Doc
@@ -60,7 +60,7 @@ def junk_goes_and_what_is_kept_teaches_more(budget: Budget) -> Evidence:
             (Path(folder) / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
             recipe = Recipe.of({"text": "code", "id": "id", "steps": [Code2Doc(extract=False)]})
             curate(recipe, f"{folder}/in.jsonl", f"{folder}/out", workers=1)
-            kept = _left(Path(folder) / "out")
+            kept = left(Path(folder) / "out")
         names = {pair["id"] for pair in kept}
         random = [rows[i] for i in rng.choice(len(rows), len(kept), replace=False)]
         ours, other = _taught(kept, held), _taught(random, held)
@@ -101,13 +101,3 @@ def _taught(learnt: Sequence[Pair], held: Sequence[Pair]) -> float:
             [rouge_l(learnt[j]["documentation"], pair["documentation"]) for j, pair in zip(nearest, held, strict=True)]
         )
     )
-
-
-def _left(out: Path) -> list[Pair]:
-    import pyarrow as pa
-
-    rows: list[Pair] = []
-    for file in out.glob("part-*"):
-        with pa.input_stream(str(file), compression="zstd") as stream:
-            rows += [json.loads(line) for line in bytes(stream.read()).splitlines()]
-    return rows

@@ -12,7 +12,7 @@ import numpy as np
 
 from dross.claims import Budget, Evidence, claim
 from dross.claims._texts import docstrings
-from dross.claims.curate._corpus import judged
+from dross.claims.curate._corpus import judged, left
 from dross.claims.curate.language import FOREIGN
 from dross.corpus.curating import curate
 from dross.corpus.recipe import Recipe
@@ -44,15 +44,15 @@ def planted_rows_go_stage_by_stage(budget: Budget) -> Evidence:
             (Path(folder) / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
             recipe = Recipe.of({"id": "id", "steps": [CulturaX()]})
             report = curate(recipe, f"{folder}/in.jsonl", f"{folder}/out", workers=1)
-            left = _left(Path(folder) / "out")
-        gone = {kind: 1 - sum(name.startswith(kind) for name in left) / len(some) for kind, some in kinds.items()}
+            names = [row["id"] for row in left(Path(folder) / "out")]
+        gone = {kind: 1 - sum(name.startswith(kind) for name in names) / len(some) for kind, some in kinds.items()}
         reported = sum(sum(stage.reasons.values()) for stage in report.stages)
         return {
             "near copies dropped, %": 100 * gone["near"],
             "foreign texts dropped, %": 100 * gone["foreign"],
             "boilerplate dropped, %": 100 * gone["junk"],
             "documents kept, %": 100 * (1 - gone["sound"]),
-            "drops that the report explains, %": 100 * reported / (len(rows) - len(left)),
+            "drops that the report explains, %": 100 * reported / (len(rows) - len(names)),
         }
 
     least = {
@@ -70,13 +70,3 @@ def _edited(text: str, rng: np.random.Generator) -> str:
     places = [match.span() for match in re.finditer(r"\S+", text)]
     start, stop = places[int(rng.integers(len(places)))]
     return f"{text[:start]}edited{text[stop:]}"
-
-
-def _left(out: Path) -> list[str]:
-    import pyarrow as pa
-
-    names: list[str] = []
-    for file in out.glob("part-*"):
-        with pa.input_stream(str(file), compression="zstd") as stream:
-            names += [json.loads(line)["id"] for line in bytes(stream.read()).splitlines()]
-    return names
