@@ -82,21 +82,42 @@ sys.argv = ["minhash", "--path", "json", "--data_dir", source, "--split", "train
             "--cache_dir", out + "-cache"]
 runpy.run_module("text_dedup.minhash", run_name="__main__")
 """
+WORDS, EDITS, BLOCK = 150, 0.05, 50_000
 PEERS = {"datatrove": DATATROVE, "rensa": RENSA, "text-dedup": TEXT_DEDUP}
 
 
 def write(folder: Path, rows: int, files: int) -> None:
-    """The documents of ``near_duplicates.py`` as JSON Lines."""
-    import near_duplicates
-    import pyarrow.parquet as pq
+    """Documents of words drawn by Zipf's law, the last tenth edited copies of the first, a block of rows at a time."""
+    import numpy as np
 
-    near_duplicates.make(folder, rows)
-    texts = pq.read_table(folder / "texts.parquet")["text"].to_pylist()
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(3, 10, 20_000)
+    vocabulary = np.array(["".join(chr(97 + c) for c in rng.integers(0, 26, size)) for size in sizes], object)
+    chance = 1 / np.arange(1, len(vocabulary) + 1)
+    below = np.cumsum(chance / chance.sum())
+    copies = rows // 10
+
+    def words(block: int, size: int) -> np.ndarray:
+        drawn = np.searchsorted(below[:-1], np.random.default_rng([1, block]).random((size, WORDS)), "right")
+        return np.asarray(drawn, np.int32)
+
     (folder / "in").mkdir()
-    for f in range(files):
-        a, b = rows * f // files, rows * (f + 1) // files
-        lines = (json.dumps({"id": str(i), "text": texts[i]}) for i in range(a, b))
-        (folder / "in" / f"{f:04d}.jsonl").write_text("\n".join(lines) + "\n")
+    out = [(folder / "in" / f"{f:04d}.jsonl").open("w") for f in range(files)]
+    starts = list(range(0, copies, BLOCK))
+    spans = [(start, min(start + BLOCK, copies), True) for start in starts]
+    spans += [(start, min(start + BLOCK, rows - copies), False) for start in range(copies, rows - copies, BLOCK)]
+    for start, stop, copied in spans:
+        drawn = words(start, stop - start)
+        parts = [(start, drawn)]
+        if copied:
+            rng = np.random.default_rng([2, start])
+            fresh = rng.integers(0, len(vocabulary), drawn.shape)
+            parts.append((rows - copies + start, np.where(rng.random(drawn.shape) < EDITS, fresh, drawn)))
+        for first, some in parts:
+            for i, row in enumerate(vocabulary[some].tolist(), first):
+                out[i * files // rows].write(f'{{"id": "{i}", "text": "{" ".join(row)}"}}\n')
+    for file in out:
+        file.close()
 
 
 def largest(process: subprocess.Popen[bytes], found: list[float]) -> None:

@@ -288,17 +288,18 @@ def _decided(run: Run, at: int, step: Step | Selector, what: Pass, segments: lis
     assert isinstance(step, WholeStep)
     folder = run.work / label
     folder.mkdir(exist_ok=True)
+    done = [*run.passes[-1], *_references(run, at, step, what, folder)]
+    sketches = tuple(path for one in done for path in one["sketches"])
+    shelves = Shelves(tuple(stem for one in done for stem in one["stems"]))
+    parts = 1 if step.together else run.parts
+    tasks = [Meeting(step, sketches, shelves, i, parts, str(folder / f"{i:04d}.found")) for i in range(parts)]
+    for found in run.over(label, meet, tasks):
+        run.between.append({"steps": {str(at): found}, "touched": [], "files": []})
+    found_in = [Path(task.path) for task in tasks]
     if not path.exists():
-        done = [*run.passes[-1], *_references(run, at, step, what, folder)]
-        sketches = tuple(path for one in done for path in one["sketches"])
-        shelves = Shelves(tuple(stem for one in done for stem in one["stems"]))
-        parts = 1 if step.together else run.parts
-        tasks = [Meeting(step, sketches, shelves, i, parts, str(folder / f"{i:04d}.found")) for i in range(parts)]
-        for found in run.over(label, meet, tasks):
-            run.between.append({"steps": {str(at): found}, "touched": [], "files": []})
-        settle(step, [Path(task.path) for task in tasks], shelves, path)
-    else:
-        _references(run, at, step, what, folder)
+        settle(step, found_in, shelves, path)
+    for file in (*map(Path, sketches), *shelves.files(), *found_in):  # all that they said stands in the decisions
+        file.unlink(missing_ok=True)
     return step, str(path)
 
 

@@ -124,9 +124,15 @@ class Tally:
 
 
 def run_task(task: Task) -> dict[str, Any]:
-    """Do the task, or read what it has done; how many rows each step saw and dropped, and which segments it left."""
+    """Do the task, or read what it has done; how many rows each step saw and dropped, and which segments it left.
+
+    The segment it read goes once its rows stand in new ones: a run holds the corpus about once, not once a pass.
+    """
     source = task.source.signature() if isinstance(task.source, Piece) else ""
-    return once(task.stem.with_suffix(".json"), lambda: _Work(task).run(), source)
+    done = once(task.stem.with_suffix(".json"), lambda: _Work(task).run(), source)
+    if isinstance(task.source, Segment):
+        Path(task.source.file).unlink(missing_ok=True)
+    return done
 
 
 @lru_cache(maxsize=64)

@@ -142,11 +142,14 @@ class Shelves:
 
     @cached_property
     def _opened(self) -> list[dict[str, Any]]:
-        found = []
-        for stem in map(Path, self.stems):
-            paths = [path for end in ("npy", "arrow") for path in sorted(stem.parent.glob(f"{stem.name}.*.{end}"))]
-            found.append({path.stem[len(stem.name) + 1 :]: _opened(path) for path in paths})
+        found = [
+            {path.stem[len(stem.name) + 1 :]: _opened(path) for path in _files(stem)} for stem in map(Path, self.stems)
+        ]
         return sorted((one for one in found if one and len(one[ADDRESSES])), key=lambda one: int(one[ADDRESSES][0]))
+
+    def files(self) -> list[Path]:
+        """The files of the arrays."""
+        return [path for stem in map(Path, self.stems) for path in _files(stem)]
 
     @cached_property
     def _firsts(self) -> Addresses:
@@ -168,6 +171,10 @@ class Shelves:
         if isinstance(parts[0], pa.Array):
             return pa.concat_arrays(parts).take(pa.array(back))
         return np.concatenate(parts)[back]
+
+
+def _files(stem: Path) -> list[Path]:
+    return [path for end in ("npy", "arrow") for path in sorted(stem.parent.glob(f"{stem.name}.*.{end}"))]
 
 
 def _opened(path: Path) -> Any:

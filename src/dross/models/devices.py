@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -77,3 +77,21 @@ def evaluating(nets: Iterable[Any]) -> Iterator[None]:
             stack.callback(net.train, net.training)
             net.eval()
         yield
+
+
+@contextmanager
+def memory_explained(place: Callable[[], str], batch_size: int) -> Iterator[None]:
+    """Running out of memory as an error that says where training was and what to try."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        told = str(error).lower()
+        if not isinstance(error, RuntimeError) or "out of memory" in told or "can't allocate memory" in told:
+            raise DrossError(
+                "memory ran out",
+                where=place(),
+                fix=f"try a smaller batch_size than {batch_size}, or a smaller network",
+            ) from error
+        raise

@@ -6,7 +6,6 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from dross.core.errors import DrossError
 from dross.models.best import Best
-from dross.models.devices import device_of, evaluating, import_torch, precision, seeded
+from dross.models.devices import device_of, evaluating, import_torch, memory_explained, precision, seeded
 from dross.models.examples import Batch, Examples, Teaches, activated, supervised
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dross.models.checkpoint import Keeper
+    from dross.models.distributed import Team
 
 Nets = dict[str, Any]
 """Networks by name; ``net`` is the one that answers."""
@@ -49,6 +49,8 @@ class Settings:
         Of the weights, the order of the rows and everything else that is random.
     device
         ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, …
+    devices
+        How many of them train together, a process each; on a CPU, so many processes. Each takes its part of a batch.
     patience
         Epochs without a better answer on validation rows after which training stops and the best epoch is taken; 0
         trains to the end.
@@ -60,6 +62,7 @@ class Settings:
     weight_decay: float = 1e-4
     seed: int = 0
     device: str = "auto"
+    devices: int = 1
     patience: int = 0
 
 
@@ -124,6 +127,8 @@ class Run:
         Random numbers of this epoch.
     noted
         Is shown the logits of labelled rows as they are computed.
+    team
+        The processes that train together; None where this one trains alone.
     """
 
     examples: Examples
@@ -132,6 +137,7 @@ class Run:
     device: torch.device
     optimizer: torch.optim.Optimizer
     noted: Callable[[Run, Batch, Tensor], None] | None = None
+    team: Team | None = None
     state: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     epoch: int = 0
@@ -148,6 +154,10 @@ class Run:
     def net(self) -> Any:
         """The network that answers."""
         return self.nets["net"]
+
+    def place(self) -> str:
+        """Where training is, for errors."""
+        return f"epoch {self.epoch + 1}, step {self.step + 1}"
 
     @property
     def y(self) -> Tensor:
@@ -255,6 +265,7 @@ def fit(
     keeper: Keeper | None = None,
     noted: Callable[[Run, Batch, Tensor], None] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    team: Team | None = None,
 ) -> Run:
     """Train, and return the run with its networks in evaluation mode.
 
@@ -278,6 +289,8 @@ def fit(
         Is shown the logits of labelled rows as they are computed.
     progress
         Called with the number of epochs done and their total.
+    team
+        The processes that train together, in each of them; others start them where ``settings.devices`` asks for them.
 
     Raises
     ------
@@ -285,12 +298,22 @@ def fit(
         When the loss is no longer a number, or memory runs out; the last checkpoint is kept.
     """
     import_torch()
+    if settings.devices > 1 and team is None:
+        from dross.models.distributed import train_together
+
+        if noted is not None:
+            raise DrossError("what training sees of rows is noted in one process only", fix="leave devices at 1")
+        return train_together(
+            objective, make, examples, settings, nets=nets, held=held, keeper=keeper, progress=progress
+        )
     device = device_of(settings.device)
     with seeded(settings.seed, 0):
         nets = objective.build(make) if nets is None else nets
         for net in nets.values():
             net.to(device)
-        run = Run(examples.on(device), settings, nets, device, _optimizer(nets, settings), noted)
+        run = Run(examples.on(device), settings, nets, device, optimizer_of(nets, settings), noted, team)
+        if team is not None:
+            run.optimizer.register_step_pre_hook(team.average)
         objective.begin(run)
     best = Best(settings.patience, held)
     start = keeper.resume(run, best) if keeper is not None else 0
@@ -300,10 +323,10 @@ def fit(
         run.epoch, run.rng = epoch, np.random.default_rng((settings.seed, epoch))
         for group in run.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate(epoch / settings.epochs)
-        with seeded(settings.seed, 1 + epoch), _explained(run):
+        with seeded(settings.seed, 1 + epoch), memory_explained(run.place, settings.batch_size):
             _epoch(objective, run)
         best.judge(run, objective)
-        if keeper is not None:
+        if keeper is not None and (team is None or team.rank == 0):
             keeper.keep(run, best, last=epoch + 1 == settings.epochs or best.enough(epoch + 1))
         progress(epoch + 1, settings.epochs)
     best.restore(run)
@@ -321,7 +344,8 @@ def rate(done: float) -> float:
     return (1 + math.cos(math.pi * done)) / 2
 
 
-def _optimizer(nets: Nets, settings: Settings) -> torch.optim.Optimizer:
+def optimizer_of(nets: Nets, settings: Settings) -> torch.optim.Optimizer:
+    """AdamW over the parameters that ask for a gradient."""
     import torch
 
     trained = [p for net in nets.values() for p in net.parameters() if p.requires_grad]
@@ -334,21 +358,29 @@ def _epoch(objective: Objective, run: Run) -> None:
 
     for net in run.nets.values():
         net.train()
+    team, before = run.team, {}
+    if team is not None:
+        before = {name: value.clone() for name, value in run.state.items()}
     objective.epoch(run)
     total, count = torch.zeros((), device=run.device), 0
     for rows in objective.batches(run):
-        batches = tuple(run.batch(one) for one in rows)
+        batches = tuple(run.batch(one if team is None else team.share(one)) for one in rows)
         with precision(run.device):
             total += objective.step(run, *batches).detach()
         run.step, count = run.step + 1, count + 1
         objective.after(run, *batches)
         if count % WATCH == 0:
-            _check(run, total)
-    _check(run, total)
+            total = _checked(run, total)
+    total = _checked(run, total)
+    if team is not None:
+        team.settle(run, before)
     run.history.append({"loss": float(total) / max(1, count)})
 
 
-def _check(run: Run, total: Tensor) -> None:
+def _checked(run: Run, total: Tensor) -> Tensor:
+    """The sum of the losses, the mean over all processes; an error in all of them where it is no number."""
+    if run.team is not None:
+        total = run.team.mean(total)
     if not math.isfinite(float(total)):
         rate_now = run.optimizer.param_groups[0]["lr"]
         raise DrossError(
@@ -356,21 +388,4 @@ def _check(run: Run, total: Tensor) -> None:
             where=f"epoch {run.epoch + 1}, one of the {WATCH} steps before step {run.step}",
             fix=f"try a lower learning rate than {rate_now:.2g}, and look for extreme values among the inputs",
         )
-
-
-@contextmanager
-def _explained(run: Run) -> Iterator[None]:
-    """Running out of memory as an error that says what to try."""
-    import torch
-
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        told = str(error).lower()
-        if not isinstance(error, RuntimeError) or "out of memory" in told or "can't allocate memory" in told:
-            raise DrossError(
-                f"memory ran out on {run.device}",
-                where=f"epoch {run.epoch + 1}, step {run.step + 1}",
-                fix=f"try a smaller batch_size than {run.settings.batch_size}, or a smaller network",
-            ) from error
-        raise
+    return total

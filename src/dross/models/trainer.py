@@ -108,7 +108,7 @@ class NetworkTrainer(Settings, Trainer, Objective):
         return {}
 
     def _check(self) -> None:
-        least = {"epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0, "patience": 0}
+        least = {"epochs": 1, "batch_size": 1, "devices": 1, "learning_rate": 0, "weight_decay": 0, "patience": 0}
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise DrossError(f"{name} is {getattr(self, name)}", fix=f"give {bound} or more")
