@@ -18,6 +18,13 @@ def command(
     ] = None,
     repeats: Annotated[int, typer.Option(help="How many splits to repeat over.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the splits and of the random edits.")] = 0,
+    trainer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Train this method of dross train, not a linear model.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="With --trainer: a setting of it. May be repeated."),
+    ] = None,
     workspace: Annotated[Path | None, typer.Option(help="Where the record is. Default: .dross in this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the proof as one JSON object.")] = False,
 ) -> None:
@@ -25,13 +32,17 @@ def command(
     import json
 
     from dross.cli._console import out, plain
+    from dross.cli._settings import settings
+    from dross.core.errors import DrossError
     from dross.job.holding import held
     from dross.ledger import Ledger, workspace_for
     from dross.report.stored import NAME, keep_proof, render_stored
     from dross.report.terminal import proof as show
 
+    if setting and trainer is None:
+        raise DrossError("--set belongs to a training method, and none was named", fix="name it with --trainer")
     with Ledger.open(workspace_for(given=workspace)) as ledger, held(ledger.workspace):
-        proof = _prove(ledger, test, repeats, seed)
+        proof = _prove(ledger, test, repeats, seed, trainer, settings(setting or []))
         kept = keep_proof(ledger, proof)
         report = ledger.workspace / NAME
         again = report.exists() and bool(ledger.runs())
@@ -44,7 +55,9 @@ def command(
     out().print(f"\nProof: {kept}" + (f"\nReport: {report}" if again else ""), soft_wrap=True)
 
 
-def _prove(ledger: Ledger, test: str | None, repeats: int, seed: int) -> dict[str, Any]:
+def _prove(
+    ledger: Ledger, test: str | None, repeats: int, seed: int, trainer: str | None, options: dict[str, Any]
+) -> dict[str, Any]:
     from dross.cli._progress import bars
     from dross.cli._rows import like
     from dross.core.errors import DrossError
@@ -65,6 +78,8 @@ def _prove(ledger: Ledger, test: str | None, repeats: int, seed: int) -> dict[st
             repeats=repeats,
             seed=seed,
             wrong_labels=_wrong_labels(ledger, raw),
+            trainer=trainer,
+            options=options,
             signals=signals,
             progress=progress,
         )

@@ -69,7 +69,9 @@ def command(
     named = {"text": text, "image": image, "label": label, "target": target, "split": split}
     loaded = load(data, **_roles(role or [], {key: value for key, value in named.items() if value is not None}))
     _print_roles(loaded)
-    options = {**_settings(setting or []), **{k: v for k, v in (("epochs", epochs), ("network", network)) if v}}
+    from dross.cli._settings import settings
+
+    options = {**settings(setting or []), **{k: v for k, v in (("epochs", epochs), ("network", network)) if v}}
     more = (Role.LABELS, Role.GROUP, Role.DOMAIN)
     judged = None if test is None else like(test, loaded, *more)
     if compare is not None and (out_folder or edits):
@@ -110,28 +112,6 @@ def _fit(loaded: Dataset, method: str, data: str, workspace: Path | None, option
         stack.enter_context(held(where))
         progress = stack.enter_context(bars())
         return fit(loaded, method, workspace=where, progress=progress, **options)
-
-
-def _settings(asked: list[str]) -> dict[str, Any]:
-    """The values of ``--set``, as JSON where they are, else as text.
-
-    >>> _settings(["strength=2", "network=cnn"])
-    {'strength': 2, 'network': 'cnn'}
-    """
-    import json
-
-    from dross.core.errors import DrossError
-
-    found: dict[str, Any] = {}
-    for one in asked:
-        name, given, value = one.partition("=")
-        if not given:
-            raise DrossError(f"--set {one}: no value is given", fix="write --set NAME=VALUE")
-        try:
-            found[name.strip().replace("-", "_")] = json.loads(value)
-        except ValueError:
-            found[name.strip().replace("-", "_")] = value
-    return found
 
 
 def _show(found: Comparison, as_json: bool) -> None:

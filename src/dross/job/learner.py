@@ -1,9 +1,10 @@
-"""The model of a proof: linear on the embedding, as strongly regularised as the data it is given calls for."""
+"""The usual model of a proof: linear on the embedding, as strongly regularised as the data it is given calls for."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,66 @@ PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 FOLDS = 4
 
 
-def model_name(k: int | None) -> str:
-    """What was trained, for k classes or (None) a number."""
-    kind = "ridge regression" if k is None else "logistic regression"
-    return f"{kind} on the embedding, its penalty chosen on the raw data by cross-validation"
+MOST_ROWS = 20_000
+MOST_WORK = 3e7
+
+
+class Learner(Protocol):
+    """What a proof trains in each arm."""
+
+    def name(self, k: int | None) -> str:
+        """What was trained, for k classes or (None) a number."""
+        ...
+
+    def most_rows(self, width: int, k: int) -> int:
+        """On how many rows of ``width`` numbers it is trained at most, to save time."""
+        ...
+
+    def tuned(self, arm: Arm, k: int | None, seed: int) -> Self:
+        """The same with what it chooses chosen, once and on raw rows, for all arms."""
+        ...
+
+    def score(self, arm: Arm, material: Material, held: npt.NDArray[np.int64]) -> Scored:
+        """Fit it to an arm and let it answer for the test rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Logistic or ridge regression on the embedding; ``penalty`` is the strength of its quadratic penalty."""
+
+    penalty: float = 1.0
+
+    def name(self, k: int | None) -> str:
+        """What was trained."""
+        kind = "ridge regression" if k is None else "logistic regression"
+        return f"{kind} on the embedding, its penalty chosen on the raw data by cross-validation"
+
+    def most_rows(self, width: int, k: int) -> int:
+        """As many as fit in a few seconds."""
+        return min(MOST_ROWS, max(2000, int(MOST_WORK / (width * k))))
+
+    def tuned(self, arm: Arm, k: int | None, seed: int) -> Self:
+        """The same with the penalty that :func:`tune` chooses."""
+        return replace(self, penalty=tune(arm, k, seed))
+
+    def score(self, arm: Arm, material: Material, held: npt.NDArray[np.int64]) -> Scored:
+        """Fit and answer."""
+        scale = scale_of(arm.X)
+        X, X_test = arm.X * scale, material.vectors[held] * scale
+        if material.changes.classes is None:
+            return answered(material, held, numbers(X, arm.y, arm.weight, X_test, self.penalty))
+        k = len(material.changes.classes)
+        return answered(material, held, class_probabilities(X, arm.y, arm.weight, X_test, k, self.penalty))
+
+
+def answered(material: Material, held: npt.NDArray[np.int64], said: Numbers) -> Scored:
+    """What a model says of test rows, chances (t, k) or numbers (t,), beside the truth."""
+    truth, group = material.truth[held], material.group[held]
+    if material.changes.classes is None:
+        return Scored(truth, said, np.ones(len(held)), group)
+    codes = truth.astype(np.int64)
+    return Scored(codes, said.argmax(1), said[np.arange(len(held)), codes], group)
 
 
 def tune(arm: Arm, k: int | None, seed: int) -> float:
@@ -53,19 +110,6 @@ def scale_of(X: npt.NDArray[Any]) -> float:
     return float(np.sqrt(X.shape[1] / max(float(np.mean(np.sum(X**2, axis=1))), 1e-12)))
 
 
-def score(arm: Arm, material: Material, held: npt.NDArray[np.int64], penalty: float) -> Scored:
-    """Fit the model to an arm and let it answer for the test rows."""
-    scale = scale_of(arm.X)
-    X, X_test = arm.X * scale, material.vectors[held] * scale
-    truth, group = material.truth[held], material.group[held]
-    if material.changes.classes is None:
-        return Scored(truth, numbers(X, arm.y, arm.weight, X_test, penalty), np.ones(len(held)), group)
-    k = len(material.changes.classes)
-    probs = class_probabilities(X, arm.y, arm.weight, X_test, k, penalty)
-    codes = truth.astype(np.int64)
-    return Scored(codes, probs.argmax(1), probs[np.arange(len(held)), codes], group)
-
-
 def numbers(X: npt.NDArray[Any], y: Numbers, weight: Numbers, X_test: npt.NDArray[Any], penalty: float) -> Numbers:
     """What a ridge regression trained on (X, y) says of the test rows, shape (t,)."""
     from sklearn.linear_model import Ridge
@@ -96,6 +140,16 @@ def class_probabilities(
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = LogisticRegression(C=1 / penalty, max_iter=200, tol=1e-3).fit(X, codes, sample_weight=weight)
         probs[:, seen] = model.predict_proba(X_test)
-    share = k / (len(codes) + k)
+    return tempered(probs, len(codes))
+
+
+def tempered(probs: Numbers, rows: int) -> Numbers:
+    """Chances as if one more row of each class had been among the rows; the uniform ones without any row.
+
+    >>> tempered(np.array([[1.0, 0.0]]), 2).tolist()
+    [[0.75, 0.25]]
+    """
+    k = probs.shape[1]
+    share = k / (rows + k)
     mixed: Numbers = (1 - share) * probs + share / k
-    return mixed if len(seen) else np.full((len(X_test), k), 1 / k)
+    return mixed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,13 +14,11 @@ from dross.core.errors import DrossError
 from dross.core.signal import Progress, Signals, silent
 from dross.core.statistics import holm
 from dross.job.arms import Material, arms, gather, splits
-from dross.job.learner import model_name, score, tune
+from dross.job.learner import MOST_ROWS, Learner, Linear
 from dross.job.paired import Estimated, Measured, Scored, measure
 from dross.job.verdict import Facts, judge
 
 TEST_SHARE = 0.2
-MOST_ROWS = 20_000
-MOST_WORK = 3e7
 MOST_CLASSES = 30
 LEAST_TEST_ROWS = 20
 CLASSIFICATION = (("accuracy", True), ("macro-F1", True), ("log-loss", False), ("worst-group accuracy", True))
@@ -98,6 +96,8 @@ def prove(
     repeats: int = 20,
     seed: int = 0,
     wrong_labels: float | None = None,
+    trainer: str | None = None,
+    options: Mapping[str, Any] | None = None,
     signals: Signals | None = None,
     progress: Progress = silent,
 ) -> Proof:
@@ -128,6 +128,10 @@ def prove(
     wrong_labels
         The share of wrong labels as an audit estimates it; it tells how much of a gain uncleaned test rows can show.
         Without it, the share of labels that the treatment doubts stands in.
+    trainer, options
+        A method of ``dross.train`` and its settings, to train in the place of a linear model. Plain training of the
+        same network on the raw and on the treated rows then stands beside it, and the notes say whether the method
+        gains as much on the raw rows as repairing them does for plain training.
     signals
         The signals of ``raw``, where they have been measured already.
     progress
@@ -149,7 +153,8 @@ def prove(
         raise DrossError(f"{repeats} repeats give no interval worth reading", fix="use at least 5")
     material = gather(raw, treated, test, Signals(raw) if signals is None else signals)
     _check(material)
-    runs, sizes = _run(material, repeats, seed, progress)
+    learner: Learner = Linear() if trainer is None else _network(trainer, options or {})
+    runs, sizes = _run(material, learner, repeats, seed, progress)
     facts = _facts(material, sizes, wrong_labels, given=test is not None)
     fixed = material.test is not None
     ratio = TEST_SHARE / (1 - TEST_SHARE) if fixed else facts.test_rows / facts.train_rows
@@ -168,23 +173,29 @@ def prove(
         train_rows=facts.train_rows,
         test_rows=facts.test_rows,
         test=_what_test(test is not None, fixed),
-        model=model_name(facts.k),
+        model=learner.name(facts.k),
         repeats=repeats,
         seed=seed,
-        notes=tuple(_notes(material, facts.train_rows)),
+        notes=(*_notes(material, facts.train_rows), *_beside_plain(measured, scores[0].name, trainer)),
     )
 
 
+def _network(method: str, options: Mapping[str, Any]) -> Learner:
+    from dross.job.network_learner import Network
+
+    return Network.of(method, **options)
+
+
 def _run(
-    material: Material, repeats: int, seed: int, progress: Progress
+    material: Material, learner: Learner, repeats: int, seed: int, progress: Progress
 ) -> tuple[list[dict[str, Scored]], tuple[int, int, int]]:
-    """The answers of the three arms in every repeat, and how many rows trained, tested and were edited on average."""
+    """The answers of all arms in every repeat, and how many rows trained, tested and were edited on average."""
     from threadpoolctl import threadpool_limits
 
     runs, sizes = [], []
     # one thread of linear algebra: the same bytes on every machine, and many small fits run faster so
     with threadpool_limits(1, user_api="blas"):
-        for i, (answers, size) in enumerate(_repeats(material, repeats, seed)):
+        for i, (answers, size) in enumerate(_repeats(material, learner, repeats, seed)):
             runs.append(answers)
             sizes.append(size)
             progress("prove", i + 1, repeats)
@@ -192,18 +203,23 @@ def _run(
     return runs, (train_rows, test_rows, edited_rows)
 
 
-def _repeats(material: Material, repeats: int, seed: int) -> Iterator[tuple[dict[str, Scored], tuple[int, int, int]]]:
+def _repeats(
+    material: Material, learner: Learner, repeats: int, seed: int
+) -> Iterator[tuple[dict[str, Scored], tuple[int, int, int]]]:
     """The answers of the three arms in each repeat, and how many rows trained, tested and were edited."""
     rng = np.random.default_rng(seed)
     k = None if material.changes.classes is None else len(material.changes.classes)
-    penalty: float | None = None
-    for drawn, rest in splits(material, repeats, TEST_SHARE, rng):
-        train = _affordable(drawn, material, rng)
+    plain: Learner | None = getattr(learner, "plain", None)
+    for i, (drawn, rest) in enumerate(splits(material, repeats, TEST_SHARE, rng)):
+        train = _at_most(drawn, learner.most_rows(material.vectors.shape[1], k or 1), rng)
         held = _at_most(rest, MOST_ROWS, np.random.default_rng(seed))
         _check_sizes(train, held)
         versions = arms(material, train, rng)
-        penalty = tune(versions["raw"], k, seed) if penalty is None else penalty
-        answers = {name: score(arm, material, held, penalty) for name, arm in versions.items()}
+        if not i:
+            learner = learner.tuned(versions["raw"], k, seed)
+        answers = {name: learner.score(arm, material, held) for name, arm in versions.items()}
+        if plain is not None:
+            answers |= {f"plain {name}": plain.score(versions[name], material, held) for name in ("raw", "treated")}
         yield answers, (len(train), len(held), int(material.changes.edited[train].sum()))
 
 
@@ -243,12 +259,6 @@ def _check_sizes(train: npt.NDArray[np.int64], held: npt.NDArray[np.int64]) -> N
 
 def _at_most(rows: npt.NDArray[np.int64], most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
-
-
-def _affordable(train: npt.NDArray[np.int64], material: Material, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    k = 1 if material.changes.classes is None else len(material.changes.classes)
-    most = min(MOST_ROWS, max(2000, int(MOST_WORK / (material.vectors.shape[1] * k))))
-    return _at_most(train, most, rng)
 
 
 # ---- the comparison -------------------------------------------------------------------------------------------------
@@ -316,3 +326,23 @@ def _notes(material: Material, train_rows: int) -> list[str]:
     if train_rows < 0.7 * len(material.train):
         notes.append(f"To save time each model was trained on {train_rows:,} rows, the same for all three arms.")
     return notes
+
+
+def _beside_plain(measured: Measured, score: str, method: str | None) -> list[str]:
+    """Whether a training method does for the raw rows what repairing them does for plain training."""
+    if "plain raw" not in measured.values:
+        return []
+    raw, treated = measured.level("plain raw", 0), measured.level("plain treated", 0)
+    withstands, instead = measured.change("raw", "plain raw", 0), measured.change("raw", "plain treated", 0)
+    if raw is None or treated is None or withstands is None or instead is None:
+        return []
+    return [
+        f"Plain training of the same network: {score} {raw.estimate:.3f} on the raw rows and "
+        f"{treated.estimate:.3f} on the treated ones.",
+        f"On the raw rows {method} is {_with_interval(withstands)} beside plain training there, and "
+        f"{_with_interval(instead)} beside plain training on the treated rows.",
+    ]
+
+
+def _with_interval(change: Estimated) -> str:
+    return f"{change.estimate:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
