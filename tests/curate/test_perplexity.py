@@ -41,6 +41,24 @@ def test_limits_and_shares(tmp_path: Path) -> None:
     assert np.array_equal(limit.judge(rows, limit.ready(tmp_path)).kept[:18], verdict.kept[:18])
 
 
+def test_relative_perplexity_looks_at_the_order_of_words_and_not_at_how_rare_they_are(tmp_path: Path) -> None:
+    often = ["the cat sat on the mat", "the dog sat on the mat"] * 20
+    (tmp_path / "ref.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in [*often, "zebras graze idly"]))
+    rows = Rows(
+        pa.table({"text": pa.array(["zebras graze idly", "mat the on sat cat the"], pa.large_string())}), "text"
+    )
+    told = {}
+    for relative in (False, True):
+        place = tmp_path / str(relative)
+        place.mkdir()
+        step = Perplexity(reference=(str(tmp_path / "ref.jsonl"),), most=1.0, relative=relative)
+        step.prepare(place)
+        step.learn(rows, place)
+        verdict = step.judge(rows, step.ready(place))
+        told[relative] = verdict.kept.tolist()
+    assert told == {False: [False, False], True: [True, False]}
+
+
 def test_what_it_refuses(tmp_path: Path) -> None:
     with pytest.raises(DrossError, match="names no file"):
         Perplexity().prepare(tmp_path)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dross.core.errors import DrossError
-from dross.core.step import Rows
+from dross.core.step import Rows, alone
 from dross.corpus.curating import curate
 from dross.corpus.recipe import Recipe
 from dross.curate.code2doc import Code2Doc
@@ -122,6 +122,16 @@ def test_thresholds_are_read_from_the_corpus() -> None:
     assert bounds(np.arange(101.0), 0.1, 0.5) == (10 - 40, 90 + 40)
     with pytest.raises(DrossError):
         MetricThresholds(quantile=0.7)
+
+
+def test_shares_near_their_end_can_lie_outside_what_is_usual() -> None:
+    rng = np.random.default_rng(0)
+    sound = [
+        "the " * int(n) + "of and to be " * 20 + ", " * int(c) for n, c in rng.integers([20, 10], [60, 300], (200, 2))
+    ]
+    texts = [*sound, "the " * 40 + "of and to be " * 20 + ", " * 4000]
+    rows = Rows(pa.table({"text": pa.array(texts, pa.large_string())}), "text")
+    assert alone(MetricThresholds(), rows)[0].addresses.tolist() == list(range(200))
 
 
 def test_rouge_of_simple_texts() -> None:

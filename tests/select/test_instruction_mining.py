@@ -63,6 +63,9 @@ def test_the_rule_keeps_what_counts_and_predicts_by_it() -> None:
     x = rng.normal(size=(30, 9))
     losses = np.exp(1 + 0.3 * x[:, 4] - 0.2 * x[:, 7] + 0.01 * rng.normal(size=30))
     assert {4, 7} <= set(significant(x, np.log(losses), 0.001).tolist())
+    flat = np.column_stack([np.full(len(x), 1e-17), x])  # what is alike everywhere is in no rule
+    assert 0 not in significant(flat, np.log(losses), 0.001)
+    assert significant(np.zeros((len(x), 2)), np.log(losses), 0.001).tolist() == [0]
     rule = rule_for(tuple("abcdefghi"), np.full(9, 5.0), np.full(9, 2.0), x, losses, 0.001)
     assert rule.told()["rule"]["e"] == pytest.approx(0.3, abs=0.02)
     rows = np.full((2, 9), 5.0)

@@ -75,10 +75,19 @@ def test_languages(text: str, language: str | None) -> None:
 
 def test_words_that_several_languages_share_decide_nothing() -> None:
     assert read("no no no no no no no no")["language"] == -1
-    assert loudest.function(np.array([2.0, 1.3, 0.0])) == 0
-    assert loudest.function(np.array([1.3, 2.0, 1.3])) == 1
-    assert loudest.function(np.array([2.0, 0.0, 1.5])) == -1
-    assert loudest.function(np.array([1.9, 0.0, 0.0])) == -1
+    assert loudest.function(np.array([2.0, 1.3, 0.0]), 9) == 0
+    assert loudest.function(np.array([1.3, 2.0, 1.3]), 9) == 1
+    assert loudest.function(np.array([2.0, 0.0, 1.5]), 9) == -1
+    assert loudest.function(np.array([1.4, 0.0, 0.0]), 9) == -1
+
+
+def test_a_few_words_of_a_long_text_are_no_language_but_those_of_a_short_one_are() -> None:
+    assert loudest.function(np.array([1.5, 0.0]), 21) == 0
+    assert loudest.function(np.array([1.5, 0.0]), 22) == -1
+    names = "zxcv qwer " * 40
+    assert read("write it")["language"] == LANGUAGES.index("english")
+    assert read(f"{names} write it")["language"] == -1
+    assert read("12 34 " * 40 + " write it")["language"] == LANGUAGES.index("english")  # numbers are of no language
 
 
 def test_scripts() -> None:

@@ -20,6 +20,27 @@ METRICS = (
     ("stop_words", -1),
 )  # fmt: skip
 """What is measured, and which side of the usual is bad: -1 where few, 1 where many."""
+SHARES = ("alphabetic", "symbols")
+"""The metrics that are shares of a text's words; repeated lines are not among them, as most texts have none."""
+_EDGE = 0.002
+
+
+def scaled(name: str, values: Values) -> Values:
+    """Values of a metric on a scale without ends, so that a limit beyond the usual can be passed.
+
+    Log-odds of shares, logarithms of sizes, of one more for counts.
+
+    >>> scaled("words", np.array([0.0, 1.0])).round(2).tolist()
+    [0.0, 0.69]
+    >>> scaled("symbols", np.array([0.5, 1.0])).round(1).tolist()
+    [0.0, 6.2]
+    """
+    if name in SHARES:
+        share = np.clip(values, _EDGE, 1 - _EDGE)
+        return np.asarray(np.log(share / (1 - share)))
+    if name == "word_length":
+        return np.asarray(np.log(np.maximum(values, 0.1)))
+    return values if name == "repeated_lines" else np.asarray(np.log1p(values))
 
 
 def bounds(values: Values, quantile: float, reach: float) -> tuple[float, float]:
@@ -38,7 +59,8 @@ class MetricThresholds(RowStep):
 
     Nguyen et al., "CulturaX: A Cleaned, Enormous, and Multilingual Dataset for Large Language Models in 167 Languages",
     2023, section 3.2: thresholds by the interquartile range, with the 10th and 90th percentiles in place of the
-    quartiles, so that they fit each language. Numbers of words are compared by their logarithms.
+    quartiles, so that they fit each language. Counts and sizes are compared by their logarithms, shares by their
+    log-odds: on their own scale a limit often lies below 0 or above 1, where nothing can pass it.
 
     Attributes
     ----------
@@ -73,7 +95,7 @@ class MetricThresholds(RowStep):
     def _metrics(self, rows: Rows) -> dict[str, Values]:
         found = rows.measured(DocumentStatistics(), self.column)
         return {
-            "words": np.log1p(found["words"]),
+            "words": found["words"].astype(np.float64),
             "word_length": shares(found["word_characters"], found["words"]),
             "alphabetic": shares(found["alphabetic"], found["tokens"]),
             "symbols": 1 - shares(found["words"], found["tokens"]),
@@ -86,12 +108,13 @@ class MetricThresholds(RowStep):
         metrics = self._metrics(rows)
         limits = []
         for name, side in METRICS:
-            low, high = bounds(metrics[name], self.quantile, self.reach) if len(rows) else (-np.inf, np.inf)
+            values = scaled(name, metrics[name])
+            low, high = bounds(values, self.quantile, self.reach) if len(rows) else (-np.inf, np.inf)
             limits.append(low if side < 0 else max(high, self.repeated) if name == "repeated_lines" else high)
         np.save(place / "limits.npy", np.array(limits))
 
     def ready(self, place: Path) -> Values:
-        """The limit of each metric."""
+        """The limit of each metric, on its scale."""
         limits: Values = np.load(place / "limits.npy")
         return limits
 
@@ -100,6 +123,6 @@ class MetricThresholds(RowStep):
         metrics = self._metrics(rows)
         tests = []
         for (name, side), limit in zip(METRICS, ready.tolist(), strict=True):
-            value = metrics[name]
-            tests.append((value < limit if side < 0 else value > limit, value))
+            value = scaled(name, metrics[name])
+            tests.append((value < limit if side < 0 else value > limit, metrics[name]))
         return Verdict.first(*tests)

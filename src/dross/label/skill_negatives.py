@@ -148,7 +148,7 @@ class SkillNegatives(Labeler):
     fewest: int = 5
     least: float = 0.0
     model: str = "auto"
-    strength: float = 10.0
+    strength: float = 1.0
     hide: bool = True
     seed: int = 0
 

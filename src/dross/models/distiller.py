@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.int64]
 PROBS, STEP = "dross_probs", "dross_step_size"
 """Columns of distilled rows: learnt soft labels (the role probs), and the step size of SGD to train on them with."""
+INPUTS = 64
+"""Inputs of the rows that the learning rates are for."""
 CERTAIN = 200.0
 """The logit of a class that is certain: in float32 the softmax gives it all, and the others nothing."""
 
@@ -93,7 +95,8 @@ class Distiller(Synthesizer):
     student_batch
         New rows in a step of the student; 0: all.
     input_rate, step_rate
-        Learning rates of the new rows, on the scale of standardised inputs, and of the step size.
+        Learning rates of the new rows, on the scale of standardised inputs, and of the step size. That of the rows is
+        for rows of 64 inputs and in proportion to their number: the more there are, the less each of them is felt.
     seed, device
         As for trainers.
     """
@@ -180,12 +183,13 @@ class Distiller(Synthesizer):
 
         rows = self.chosen(stage)
         x = stage.examples.x
+        how = self.matching()
         begun = Distilled(x[rows], self.labels(stage, rows), torch.tensor(self.learning_rate))
         made = match(
             begun,
             stage.net,
             stage.paths,
-            self.matching(),
+            replace(how, input_rate=how.input_rate * x[0].numel() / INPUTS),
             self.window(stage),
             varies=(x != x[:1]).any(dim=0),
             factor=self.factor,

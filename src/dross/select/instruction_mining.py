@@ -66,15 +66,18 @@ def least_squares(x: Values, y: Values) -> Fit:
 def significant(x: Values, y: Values, level: float) -> Rows:
     """Which columns of ``x``, shape (m, d), a linear rule for ``y`` keeps, ascending; one at least.
 
-    First each column is tried by itself, and as many of the surest are taken as half the observations allow; then the
-    least sure is left out again and again, until the p-values of all that are left are at most ``level``.
+    First each column that varies is tried by itself, and as many of the surest are taken as half the observations
+    allow; then the least sure is left out again and again, until the p-values of all left are at most ``level``.
 
     >>> x = np.random.default_rng(0).normal(size=(40, 4))
     >>> significant(x[:, :3], 2 * x[:, 1] + x[:, 3], 0.01).tolist()
     [1]
     """
-    alone = np.array([least_squares(x[:, [j]], y).p_values[1] for j in range(x.shape[1])])
-    kept = np.sort(np.argsort(alone, kind="stable")[: max(1, (len(y) - 2) // 2)])
+    varies = np.flatnonzero(x.std(axis=0) > _SAME)
+    if not len(varies):
+        return np.zeros(1, np.int64)
+    alone = np.array([least_squares(x[:, [j]], y).p_values[1] for j in varies])
+    kept = np.sort(varies[np.argsort(alone, kind="stable")[: max(1, (len(y) - 2) // 2)]])
     while len(kept) > 1:
         p_values = least_squares(x[:, kept], y).p_values[1:]
         if p_values.max() <= level:

@@ -19,7 +19,14 @@ _SMALL_WORDS = {
     "english": "the of and to in is that it was for with as on are this be by not have you at from which his "
     "they a an or will can my i if how what do no but were been has had their there these more "
     "than when which would could about into over other some only also "
-    "such most after many",
+    "such most after many "
+    "she him them who whom whose where why its it's don't all both each few every then very just now here "
+    "being did does done doing might must should shall get make made use used using like one two good well "
+    "between through while during before against because within without until own same too much often even "
+    "still yet though although however since around either neither another others someone something anything "
+    "nothing everything people time year years way day work give given take write find said know need want "
+    "think help following example list name create describe explain provide called number different part found "
+    "known became including",
     "german": "der die und das ist nicht von mit sich den auf für ein eine dem zu im wird auch als wir sind "
     "hat des oder aber wenn wie bei nach aus einer einem eines war waren wurde wurden werden kann "
     "können haben hatte dass dieser diese dieses durch über unter nur noch mehr sehr man ihre ihrer "

@@ -56,7 +56,8 @@ def related_negatives_find_topics_that_are_not_named(budget: Budget) -> Evidence
     """Paragraphs of documentation, 71 topics in 12 groups; literal names teach, the names in 500 others are taken out.
 
     RP@5 is the share of right topics among the five likeliest. Ten negatives for each positive, whatever their kind.
-    The choice of what to show beside related and random ones was made on seeds 100 and 101.
+    The choice of what to show beside related and random ones, and the strength of the classifiers, for all kinds alike,
+    were made on seeds 100 and 101.
     """
 
     def one(seed: int) -> dict[str, float]:
