@@ -121,14 +121,14 @@ TASKS: dict[str, tuple[tuple[str, ...], Callable[[str, int], Split], dict[str, A
 }
 
 
-def run(path: Path, part: int, parts: int, only: list[str]) -> None:
+def run(path: Path, part: int, parts: int, only: list[str], of: list[str]) -> None:
     done = {tuple(json.loads(line)[key] for key in ("data", "noise", "method", "seed")) for line in lines(path)}
     names = only or trainer_names()
     work = [
         (data, noise, name, seed)
         for seed in SEEDS
-        for data, (noises, _, _) in TASKS.items()
-        for noise in noises
+        for data in of or TASKS
+        for noise in TASKS[data][0]
         for name in names
     ]
     for data, noise, name, seed in work[part::parts]:
@@ -196,12 +196,13 @@ def main() -> None:
     options.add_argument("path", type=Path)
     options.add_argument("--part", default="0/1")
     options.add_argument("--only", nargs="*", default=[])
+    options.add_argument("--data", nargs="*", default=[], choices=list(TASKS))
     asked = options.parse_args()
     if asked.what == "table":
         table(asked.path)
     else:
         part, parts = map(int, asked.part.split("/"))
-        run(asked.path, part, parts, asked.only)
+        run(asked.path, part, parts, asked.only, asked.data)
 
 
 if __name__ == "__main__":

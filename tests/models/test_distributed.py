@@ -35,6 +35,24 @@ def test_two_processes_train_as_one(method: str) -> None:
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
+def test_networks_that_are_trained_further_are_the_ones_that_were_given() -> None:
+    from dross.models.examples import Examples
+    from dross.models.networks import Maker
+
+    X, y = digit_pixels()
+    examples = Examples(torch.from_numpy(X[:128].astype(np.float32)), torch.from_numpy(y[:128].astype(np.int64)), 10)
+    make = Maker("mlp", "vector", (X.shape[1],), 10)
+    found = []
+    for devices in (1, 2):
+        torch.manual_seed(0)
+        nets = {"net": make()}
+        run = fit(Objective(), make, examples, Settings(epochs=2, devices=devices, device="cpu"), nets=nets)
+        assert run.net is nets["net"]
+        found.append(nets["net"].state_dict())
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, atol=1e-5, rtol=1e-4)
+
+
 def test_an_error_in_the_processes_is_told() -> None:
     with pytest.raises(DrossError, match="no longer a number"):
         learnt("cross-entropy", 2, learning_rate=1e30)

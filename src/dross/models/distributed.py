@@ -7,6 +7,7 @@ remembered about rows is brought together after each epoch.
 
 from __future__ import annotations
 
+import copy
 import io
 import threading
 import warnings
@@ -165,9 +166,19 @@ def train_together(
     ear.join()
     theirs = torch.load(io.BytesIO(brought[0]), map_location=device, weights_only=False)
     vars(objective).update(theirs["objective"])  # what hooks noted of themselves stands in the process that called them
-    run = Run(examples.on(device), settings, theirs["nets"], device, optimizer_of(theirs["nets"], settings))
+    trained = {**theirs["nets"], **_in_place(nets or {}, theirs["nets"])}
+    run = Run(examples.on(device), settings, trained, device, optimizer_of(trained, settings))
     run.state, run.history, run.epoch, run.step = (theirs[name] for name in CARRIED)
     return run
+
+
+def _in_place(given: Nets, trained: Nets) -> Nets:
+    """The networks that were to be trained further, themselves: whoever gave them looks there."""
+    for name, net in given.items():
+        net.load_state_dict(trained[name].state_dict())
+        for mine, theirs in zip(net.parameters(), trained[name].parameters(), strict=True):
+            mine.requires_grad_(theirs.requires_grad)
+    return given
 
 
 def _fabric(device: torch.device, count: int) -> Any:
@@ -202,6 +213,8 @@ def _work(
 
     from dross.models.loop import fit
 
+    # What comes from the process that started this one lies in memory shared by all: each trains copies of its own.
+    objective, nets = copy.deepcopy((objective, nets))
     team = Team(fabric)
     own = replace(settings, device=str(fabric.device))
     first = team.rank == 0
