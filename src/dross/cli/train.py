@@ -38,7 +38,8 @@ def command(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the rows.")] = None,
     network: Annotated[
-        str | None, typer.Option(metavar="NAME", help="auto, mlp, cnn, vit, bag, transformer, …, or hf:FOLDER.")
+        str | None,
+        typer.Option(metavar="NAME", help="auto, mlp, cnn, vit, bag, transformer, …, hf:FOLDER, timm:MODEL."),
     ] = None,
     setting: Annotated[
         list[str] | None,

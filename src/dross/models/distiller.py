@@ -232,7 +232,9 @@ class Distiller(Synthesizer):
         for name in ("learning_rate", "input_rate"):
             if not getattr(self, name) > 0:
                 raise DrossError(f"{name} is {getattr(self, name)}", fix="give a number above 0")
-        if pretrained_folder(self.network) is not None or kind_read(self.network) == "tokens":
+        from dross.models.borrowed import Borrowed
+
+        if pretrained_folder(self.network) or Borrowed.of(self.network) or kind_read(self.network) == "tokens":
             raise DrossError(
                 f"rows cannot be distilled through the network {self.network!r}",
                 fix="name a small network that reads vectors or images, such as mlp or cnn",

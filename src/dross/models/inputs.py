@@ -15,6 +15,7 @@ from dross.core.errors import DrossError
 from dross.core.roles import Role
 from dross.core.signal import Signals, read_value, write_value
 from dross.io.images import images
+from dross.models.borrowed import LEAST_SIDE, Borrowed
 from dross.models.examples import READS, Kind
 from dross.models.networks import BUCKETS, kind_read, pretrained_folder
 from dross.models.tokens import LONGEST, tokens_of
@@ -131,7 +132,7 @@ def fit_encoder(data: Dataset, signals: Signals, network: str, rows: npt.NDArray
         length = _tokens_read(folder) if folder else LONGEST
         return Encoder("tokens", [length], [Role.TEXT.value], blank, one, folder)
     if kind == "image" and there["image"]:
-        shape = _picture_shape(data, rows, folder)
+        shape = _picture_shape(data, rows, network)
         pixels = _pictures(data.take(rows[:: max(1, len(rows) // 2000)]), shape).astype(np.float32)
         centre, spread = (_number(v) for v in (pixels.mean(), pixels.std())) if pixels.size else (blank, one)
         return Encoder("image", list(shape), [Role.IMAGE.value], centre, np.maximum(spread, 1e-6))
@@ -174,8 +175,10 @@ def _tokens_read(folder: str) -> int:
     return min(LONGEST, int(most))
 
 
-def _picture_shape(data: Dataset, rows: npt.NDArray[np.int64], folder: str | None) -> tuple[int, int, int]:
+def _picture_shape(data: Dataset, rows: npt.NDArray[np.int64], network: str) -> tuple[int, int, int]:
     """Channels, height and width of what images become: the median of some of them, or what the local model reads."""
+    borrowed = Borrowed.of(network)
+    folder = pretrained_folder(network)
     found = [one for one in images(data, rows[:: max(1, len(rows) // SAMPLE)]) if one is not None]
     if not found:
         raise DrossError("no image of the training rows can be decoded", where=f"column {data.name_of(Role.IMAGE)!r}")
@@ -187,8 +190,12 @@ def _picture_shape(data: Dataset, rows: npt.NDArray[np.int64], folder: str | Non
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         side = int(getattr(config, "image_size", LARGEST_SIDE))
         return int(getattr(config, "num_channels", 3)), side, side
+    least = 4 if borrowed is None else LEAST_SIDE
+    if borrowed is not None and (borrowed.weights or borrowed.side()):
+        side = borrowed.side() or max(least, height, width)
+        return 3 if borrowed.weights else colours, side, side
     shrink = min(1.0, LARGEST_SIDE / max(height, width))
-    return colours, max(4, round(height * shrink)), max(4, round(width * shrink))
+    return colours, max(least, round(height * shrink)), max(least, round(width * shrink))
 
 
 def _pictures(data: Dataset, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dross.core.errors import DrossError, nearest
+from dross.models.borrowed import Borrowed
 from dross.models.examples import Kind
 
 BUCKETS = 1 << 14
@@ -280,17 +281,19 @@ def pretrained_folder(name: str) -> str | None:
 
 
 def kind_read(name: str) -> Kind | None:
-    """What a network reads; None where it takes what there is (``auto`` and local models).
+    """What a network reads; None where it takes what there is (``auto`` and local Hugging Face models).
 
     >>> kind_read("vit"), kind_read("auto")
     ('image', None)
     """
+    if Borrowed.of(name) is not None:
+        return "image"
     if name == "auto" or pretrained_folder(name) is not None:
         return None
     if name not in BODIES:
         raise DrossError(
             f"no network is called {name!r}",
-            fix=f"{nearest(name, ['auto', *BODIES])}; a local Hugging Face model is hf:FOLDER",
+            fix=f"{nearest(name, ['auto', *BODIES])}; others are hf:FOLDER, timm:MODEL and torchvision:MODEL",
         )
     return BODIES[name][0]
 
@@ -302,7 +305,8 @@ class Maker:
     Attributes
     ----------
     name
-        A key of :data:`BODIES`, ``auto``, or ``hf:FOLDER``.
+        A key of :data:`BODIES`, ``auto``, ``hf:FOLDER``, or ``timm:MODEL`` or ``torchvision:MODEL``, with ``@FILE``
+        for a safetensors file of its weights.
     kind, shape
         What a row is: ``vector`` (d,), ``image`` (channels, height, width) or ``tokens`` (length,).
     outputs
@@ -327,6 +331,11 @@ class Maker:
         if folder is not None:
             body = Pretrained(folder, self.kind)
             return Network(body, body.width, count)
+        borrowed = Borrowed.of(chosen)
+        if borrowed is not None:
+            if self.kind != "image":
+                raise DrossError(f"the network {chosen!r} reads image rows, and these are {self.kind} rows")
+            return Network(*borrowed.body(self.shape), count)
         reads, make = BODIES[USUAL[self.kind] if chosen == "auto" else chosen]
         if reads != self.kind:
             raise DrossError(f"the network {chosen!r} reads {reads} rows, and these are {self.kind} rows")

@@ -155,6 +155,7 @@ class Trained(Model):
 def load(path: str | Path) -> Trained:
     """Read a model that was saved. Raises DrossError where the folder holds none, or one of a newer version."""
     import_torch()
+    from dross.models.borrowed import architecture
     from dross.models.inputs import read_encoder
     from dross.models.networks import Maker
 
@@ -169,7 +170,7 @@ def load(path: str | Path) -> Trained:
     settings = {name: tuple(v) if isinstance(v, list) else v for name, v in about["settings"].items()}
     trainer: NetworkTrainer = known(**settings)
     encoder = read_encoder(folder)
-    make = Maker(trainer.network, encoder.kind, tuple(encoder.shape), about["outputs"])
+    make = Maker(architecture(trainer.network), encoder.kind, tuple(encoder.shape), about["outputs"])
     with seeded(0):
         nets = {name: net for name, net in trainer.build(make).items() if name in trainer.answers_with}
     weights, _ = read_tensors(folder / WEIGHTS)

@@ -37,7 +37,8 @@ class NetworkTrainer(Settings, Trainer, Objective):
     Attributes
     ----------
     network
-        ``auto``, one of :data:`dross.models.networks.BODIES`, or ``hf:FOLDER`` for a local Hugging Face model.
+        ``auto``, one of :data:`dross.models.networks.BODIES`, ``hf:FOLDER`` for a local Hugging Face model, or
+        ``timm:MODEL`` or ``torchvision:MODEL``, with ``@FILE`` for a safetensors file of its weights.
     validation
         The share of the labelled rows held out where ``patience`` asks for it and the data has no validation split.
     """
