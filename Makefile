@@ -27,7 +27,7 @@ test: $(V)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1 $(BIN)/pytest
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1 $(BIN)/pytest -n auto --dist loadfile
 
 claims: $(V)/.dev
 	$(BIN)/dross claims --all --write docs/claims.md

@@ -19,6 +19,9 @@ from dross.corpus.pieces import Piece, address
 from dross.corpus.reading import Wanted, blocks
 from dross.corpus.sketches import Arrays, Shelves, Sketches, part_of
 
+GATHERED = 1 << 22
+"""Rows of findings that are gathered before repeated ones are put together."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -85,8 +88,7 @@ def _met(task: Meeting) -> dict[str, Any]:
 
 def settle(step: WholeStep, files: list[Path], shelves: Shelves, path: Path) -> None:
     """The decisions of a step from all that was found, sorted by row, into a file."""
-    tables = [read(file) for file in files if file.exists()]
-    found = pa.concat_tables(tables) if tables else None
+    found = _gathered(files)
     if found is not None and found.num_rows:
         found = step.settle(found.sort_by([(name, "ascending") for name in found.column_names]), shelves)
         rows = found.column(ROW).to_numpy()
@@ -97,3 +99,26 @@ def settle(step: WholeStep, files: list[Path], shelves: Shelves, path: Path) -> 
     if found is None or not found.num_rows:
         found = pa.table({ROW: pa.array([], pa.uint64()), "reason": pa.array([], pa.int16())})
     write(path, found)
+
+
+def _gathered(files: list[Path]) -> pa.Table | None:
+    """All that was found, once: what several keys say of the same rows is put together on the way."""
+    waiting: list[pa.Table] = []
+    most = GATHERED
+    for file in files:
+        if file.exists():
+            waiting.append(read(file))
+        if sum(len(table) for table in waiting) > most:
+            waiting = [distinct(pa.concat_tables(waiting))]
+            most = max(most, 2 * len(waiting[0]))
+    return distinct(pa.concat_tables(waiting)) if waiting else None
+
+
+def distinct(table: pa.Table) -> pa.Table:
+    """Each row once, in no order; a table with lists or the like is left as it is.
+
+    >>> distinct(pa.table({"a": [1, 2, 1], "b": [0.5, 0.5, 0.5]})).num_rows
+    2
+    """
+    plain = all(pa.types.is_primitive(field.type) for field in table.schema)
+    return table.group_by(table.column_names, use_threads=False).aggregate([]) if plain and table.num_columns else table
