@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -75,12 +76,14 @@ with (out / "kept.jsonl").open("w") as file:
             file.write(json.dumps(rows[i]) + "\\n")
 """
 TEXT_DEDUP = """
-import runpy, sys
-source, out = sys.argv[1], sys.argv[2]
-sys.argv = ["minhash", "--path", "json", "--data_dir", source, "--split", "train", "--column", "text", "--ngram", "3",
-            "--num_perm", "128", "--b", "32", "--r", "4", "--threshold", "0.5", "--output", out,
-            "--cache_dir", out + "-cache"]
-runpy.run_module("text_dedup.minhash", run_name="__main__")
+import sys
+from text_dedup.minhash import main
+
+if __name__ == "__main__":
+    source, out = sys.argv[1], sys.argv[2]
+    main(["--path", "json", "--data_files", source + "/*.jsonl", "--split", "train", "--column", "text", "--ngram", "3",
+          "--num_perm", "128", "--b", "32", "--r", "4", "--threshold", "0.5", "--num_proc", sys.argv[3],
+          "--min_length", "1", "--output", out, "--cache_dir", out + "-cache"], standalone_mode=False)
 """
 WORDS, EDITS, BLOCK = 150, 0.05, 50_000
 PEERS = {"datatrove": DATATROVE, "rensa": RENSA, "text-dedup": TEXT_DEDUP}
@@ -157,7 +160,10 @@ def kept(out: Path, tool: str) -> set[int]:
     return {int(i) for f in sorted(out.glob("*.arrow")) for i in pa.ipc.open_stream(f).read_all()["id"].to_pylist()}
 
 
-def run(tool: str, folder: Path, asked: argparse.Namespace) -> dict[str, float]:
+def run(
+    tool: str, folder: Path, asked: argparse.Namespace, judge: Callable[[set[int]], dict[str, float]]
+) -> dict[str, float]:
+    """What a tool took for the files in a folder, and how good its choice is."""
     out = folder / f"out-{tool}"
     shutil.rmtree(out, ignore_errors=True)
     if tool == "dross":
@@ -182,28 +188,37 @@ def run(tool: str, folder: Path, asked: argparse.Namespace) -> dict[str, float]:
     if process.returncode:
         print(f"{tool} failed: {(folder / f'{tool}.log').read_text()[-600:]}")
         return {}
-    left = kept(out, tool)
-    m = asked.rows // 10
-    gone = set(range(asked.rows)) - left
-    copies = sum(1 for i in range(m) if i in gone or i + asked.rows - m in gone)
-    wrong = len(gone) - sum(1 for i in gone if i < m or i >= asked.rows - m)
-    both = sum(1 for i in range(m) if i in gone and i + asked.rows - m in gone)
-    return {
-        "seconds": seconds,
-        "MB": max(memory),
-        "recall": copies / m,
-        "precision": 1 - (wrong + both) / max(1, len(gone)),
-    }
+    return {"seconds": seconds, "MB": max(memory), **judge(kept(out, tool))}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=200_000)
+def planted(rows: int) -> Callable[[set[int]], dict[str, float]]:
+    """Of the copies that :func:`write` plants: how many are gone, and how much else."""
+
+    def judge(left: set[int]) -> dict[str, float]:
+        m = rows // 10
+        gone = set(range(rows)) - left
+        copies = sum(1 for i in range(m) if i in gone or i + rows - m in gone)
+        wrong = len(gone) - sum(1 for i in gone if i < m or i >= rows - m)
+        both = sum(1 for i in range(m) if i in gone and i + rows - m in gone)
+        return {"recall": copies / m, "precision": 1 - (wrong + both) / max(1, len(gone))}
+
+    return judge
+
+
+def options(about: str | None) -> argparse.ArgumentParser:
+    """What both benchmarks of corpora ask for."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--files", type=int, default=8)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--peer", default=sys.executable)
     parser.add_argument("--tools", nargs="+", choices=["dross", *PEERS], default=["dross", *PEERS])
+    return parser
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--rows", type=int, default=200_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -212,7 +227,7 @@ def main() -> None:
         print(f"{asked.rows:,} documents, {size / 1e6:.0f} MB, {asked.workers} workers")
         for _ in range(asked.runs):
             for tool in asked.tools:
-                found = run(tool, folder, asked)
+                found = run(tool, folder, asked, planted(asked.rows))
                 if found:
                     print(f"{tool:<12} " + "  ".join(f"{k} {v:.4g}" for k, v in found.items()), flush=True)
 
