@@ -131,7 +131,7 @@ def train_together(
         What went wrong in any process; or there are not as many devices.
     """
     import torch
-    from torch.multiprocessing import get_context
+    from torch.multiprocessing import active_children, get_context
     from torch.multiprocessing.spawn import ProcessRaisedException
 
     from dross.models.loop import Run, optimizer_of
@@ -154,16 +154,21 @@ def train_together(
     ear = threading.Thread(target=listen, daemon=True)
     ear.start()
     work = (objective, make, examples, settings, nets, held, keeper, said)
+    others = active_children()
     try:
         fabric.launch(partial(_work, *work))
     except ProcessRaisedException as error:
-        said.put(END)
+        said.put(END)  # what the processes said comes before what is said here
         ear.join()
         if failed:
             raise failed[0] from error
         raise
-    said.put(END)
-    ear.join()
+    finally:  # an interrupted training leaves no process behind
+        for child in active_children():
+            if child not in others:
+                child.terminate()
+        said.put(END)
+        ear.join()
     theirs = torch.load(io.BytesIO(brought[0]), map_location=device, weights_only=False)
     vars(objective).update(theirs["objective"])  # what hooks noted of themselves stands in the process that called them
     trained = {**theirs["nets"], **_in_place(nets or {}, theirs["nets"])}
