@@ -17,9 +17,9 @@ SETS = {"ws_youtube": 91.6, "ws_sms_rules": 96.9, "ws_hausa": 50.8, "bluebird": 
 """The best accuracy of any model, of dross or another package, in docs/benchmarks.md."""
 
 
-def benchmark() -> Any:
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "label_models.py"
-    spec = importlib.util.spec_from_file_location("label_models_benchmark", path)
+def benchmark(name: str) -> Any:
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -31,11 +31,11 @@ def benchmark() -> Any:
 def test_the_default_is_near_the_best_and_not_below_the_majority_on_real_votes() -> None:
     for name in ("ws_youtube", "ws_sms_rules", "ws_hausa", "ws_cosine", "crowd_truth_inference"):
         real(name)
-    module = benchmark()
-    known = dict(module.crowds()) | {name: module.rules(name) for name in SETS if name.startswith("ws_")}
+    sets, models = benchmark("label_model_sets"), benchmark("label_models")
+    known = dict(sets.crowds()) | {name: sets.rules(name) for name in SETS if name.startswith("ws_")}
     for name, best in SETS.items():
         votes, truth, k = known[name]
         given = from_matrix(np.asarray(votes), k)
-        right = {model: module.accuracy(fit(model, given).probs, votes, truth) for model in ("auto", "majority")}
+        right = {model: models.accuracy(fit(model, given).probs, votes, truth) for model in ("auto", "majority")}
         assert right["auto"] >= right["majority"] - 0.5, name
         assert right["auto"] >= best - 1.05, name  # the table is rounded
