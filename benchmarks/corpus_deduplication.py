@@ -85,19 +85,18 @@ if __name__ == "__main__":
           "--num_perm", "128", "--b", "32", "--r", "4", "--threshold", "0.5", "--num_proc", sys.argv[3],
           "--min_length", "1", "--output", out, "--cache_dir", out + "-cache"], standalone_mode=False)
 """
-WORDS, EDITS, BLOCK = 150, 0.05, 50_000
+BLOCK = 50_000
+"""Documents that are made at a time."""
 PEERS = {"datatrove": DATATROVE, "rensa": RENSA, "text-dedup": TEXT_DEDUP}
 
 
 def write(folder: Path, rows: int, files: int) -> None:
     """Documents of words drawn by Zipf's law, the last tenth edited copies of the first, a block of rows at a time."""
     import numpy as np
+    from near_duplicates import EDITS, WORDS, words_by_zipf
 
-    rng = np.random.default_rng(0)
-    sizes = rng.integers(3, 10, 20_000)
-    vocabulary = np.array(["".join(chr(97 + c) for c in rng.integers(0, 26, size)) for size in sizes], object)
-    chance = 1 / np.arange(1, len(vocabulary) + 1)
-    below = np.cumsum(chance / chance.sum())
+    vocabulary, chance = words_by_zipf(np.random.default_rng(0))
+    vocabulary, below = vocabulary.astype(object), np.cumsum(chance)
     copies = rows // 10
 
     def words(block: int, size: int) -> np.ndarray:

@@ -31,15 +31,23 @@ def make(folder: Path, n: int, seed: int = 0) -> None:
     import pyarrow.parquet as pq
 
     rng = np.random.default_rng(seed)
-    sizes = rng.integers(3, 10, 20_000)
-    vocabulary = np.array(["".join(chr(97 + c) for c in rng.integers(0, 26, size)) for size in sizes])
-    chance = 1 / np.arange(1, len(vocabulary) + 1)
-    words = rng.choice(len(vocabulary), (n, WORDS), p=chance / chance.sum()).astype(np.int32)
+    vocabulary, chance = words_by_zipf(rng)
+    words = rng.choice(len(vocabulary), (n, WORDS), p=chance).astype(np.int32)
     m = int(n * COPIES)
     fresh = rng.integers(0, len(vocabulary), (m, WORDS))
     words[n - m :] = np.where(rng.random((m, WORDS)) < EDITS, fresh, words[:m])
     texts = [" ".join(vocabulary[row]) for row in words]
     pq.write_table(pa.table({"text": pa.array(texts, pa.large_string())}), folder / "texts.parquet")
+
+
+def words_by_zipf(rng: Any) -> tuple[Any, Any]:
+    """20,000 made words, and the chance of each."""
+    import numpy as np
+
+    sizes = rng.integers(3, 10, 20_000)
+    vocabulary = np.array(["".join(chr(97 + c) for c in rng.integers(0, 26, size)) for size in sizes])
+    chance = 1 / np.arange(1, len(vocabulary) + 1)
+    return vocabulary, chance / chance.sum()
 
 
 def run_dross(column: Any) -> tuple[list[int], list[int]]:

@@ -155,16 +155,19 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def table(path: Path) -> None:
+def table(path: Path, only: list[str], of: list[str]) -> None:
     """Mean accuracy over the seeds in per cent, ± the standard error of the paired difference to cross-entropy."""
     frame = pl.DataFrame([json.loads(line) for line in lines(path)]).filter(pl.col("accuracy").is_not_null())
+    frame = frame.filter(
+        pl.col("data").is_in(of or list(TASKS)), pl.col("method").is_in([BASELINE, *only]) | (not only)
+    )
     base = frame.filter(pl.col("method") == BASELINE)
     frame = frame.join(
         base.select("data", "noise", "seed", plain="accuracy", cost="seconds"), on=["data", "noise", "seed"]
     )
     frame = frame.with_columns(gain=100 * (pl.col("accuracy") - pl.col("plain")))
     names = [name for name in sorted(frame["method"].unique()) if name != BASELINE]
-    print("| data | noise | cross-entropy | best three, points gained | of", len(names), "methods, how many gain |")
+    print("| data | noise | cross-entropy | best three, points gained | how many gain |")
     print("|---|---|---|---|---|")
     for data, (noises, _, _) in TASKS.items():
         for noise in noises:
@@ -177,7 +180,7 @@ def table(path: Path) -> None:
             ).filter(pl.col("n") == len(plain)).sort("gain", descending=True)  # fmt: skip
             best = ", ".join(f"{m} {g:+.1f} ± {e or 0:.1f}" for m, g, e, _ in gains.head(3).rows())
             better = gains.filter(pl.col("gain") > 2 * pl.col("error").fill_null(9)).height
-            print(f"| {data} | {noise} | {100 * float(plain.mean()):.1f} | {best} | {better} |")
+            print(f"| {data} | {noise} | {100 * float(plain.mean()):.1f} | {best} | {better} of {gains.height} |")
     print(
         "\n| method | cost | gain without noise | with made noise | with people's and rules' |\n|---|---|---|---|---|"
     )
@@ -199,7 +202,7 @@ def main() -> None:
     options.add_argument("--data", nargs="*", default=[], choices=list(TASKS))
     asked = options.parse_args()
     if asked.what == "table":
-        table(asked.path)
+        table(asked.path, asked.only, asked.data)
     else:
         part, parts = map(int, asked.part.split("/"))
         run(asked.path, part, parts, asked.only, asked.data)

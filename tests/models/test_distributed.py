@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,16 @@ def learnt(method: str, devices: int, **options: Any) -> Any:
     return trainer(method, network="mlp", epochs=2, devices=devices, **options).run(data, Signals(data))
 
 
+def small() -> tuple[Any, Any]:
+    """128 digits, and what makes a network for them."""
+    from dross.models.examples import Examples
+    from dross.models.networks import Maker
+
+    X, y = digit_pixels()
+    examples = Examples(torch.from_numpy(X[:128].astype(np.float32)), torch.from_numpy(y[:128].astype(np.int64)), 10)
+    return examples, Maker("mlp", "vector", (X.shape[1],), 10)
+
+
 @pytest.mark.parametrize("method", ["cross-entropy", "early-learning-regularization"])
 def test_two_processes_train_as_one(method: str) -> None:
     alone, together = learnt(method, 1), learnt(method, 2)
@@ -36,12 +48,7 @@ def test_two_processes_train_as_one(method: str) -> None:
 
 
 def test_networks_that_are_trained_further_are_the_ones_that_were_given() -> None:
-    from dross.models.examples import Examples
-    from dross.models.networks import Maker
-
-    X, y = digit_pixels()
-    examples = Examples(torch.from_numpy(X[:128].astype(np.float32)), torch.from_numpy(y[:128].astype(np.int64)), 10)
-    make = Maker("mlp", "vector", (X.shape[1],), 10)
+    examples, make = small()
     found = []
     for devices in (1, 2):
         torch.manual_seed(0)
@@ -58,6 +65,21 @@ def test_an_error_in_the_processes_is_told() -> None:
         learnt("cross-entropy", 2, learning_rate=1e30)
 
 
+@dataclass
+class Killed(Objective):
+    """The second process is killed, as by a system that has run out of memory."""
+
+    def begin(self, run: Any) -> None:
+        if run.team.rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_told() -> None:
+    examples, make = small()
+    with pytest.raises(DrossError, match=r"ended before its work was done: .*SIGKILL"):
+        fit(Killed(), make, examples, Settings(epochs=1, devices=2, device="cpu"))
+
+
 def test_what_is_noted_of_rows_needs_one_process() -> None:
     settings = Settings(epochs=1, devices=2)
     with pytest.raises(DrossError, match="one process"):
@@ -71,12 +93,8 @@ def test_fewer_devices_than_one_are_refused() -> None:
 
 def test_a_checkpoint_of_two_processes_is_gone_on_with_by_one(tmp_path: Path) -> None:
     from dross.models.checkpoint import Keeper
-    from dross.models.examples import Examples
-    from dross.models.networks import Maker
 
-    X, y = digit_pixels()
-    examples = Examples(torch.from_numpy(X[:128].astype(np.float32)), torch.from_numpy(y[:128].astype(np.int64)), 10)
-    make = Maker("mlp", "vector", (X.shape[1],), 10)
+    examples, make = small()
     keeper = Keeper(tmp_path / "training", every=0)
     first = fit(Objective(), make, examples, Settings(epochs=3, devices=2, device="cpu"), keeper=keeper)
     more = fit(Objective(), make, examples, Settings(epochs=4, device="cpu"), keeper=keeper)

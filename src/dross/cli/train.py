@@ -62,6 +62,7 @@ def command(
     """Train a model that withstands wrong, few or rare labels, or compare methods on the same splits."""
     from dross.cli._progress import bars
     from dross.cli._rows import like
+    from dross.cli._settings import settings
     from dross.cli.audit import _print_roles, _roles
     from dross.core.errors import DrossError
     from dross.core.roles import Role
@@ -70,8 +71,6 @@ def command(
     named = {"text": text, "image": image, "label": label, "target": target, "split": split}
     loaded = load(data, **_roles(role or [], {key: value for key, value in named.items() if value is not None}))
     _print_roles(loaded)
-    from dross.cli._settings import settings
-
     options = {**settings(setting or []), **{k: v for k, v in (("epochs", epochs), ("network", network)) if v}}
     more = (Role.LABELS, Role.GROUP, Role.DOMAIN)
     judged = None if test is None else like(test, loaded, *more)

@@ -143,13 +143,23 @@ class Shelves:
     @cached_property
     def _opened(self) -> list[dict[str, Any]]:
         found = [
-            {path.stem[len(stem.name) + 1 :]: _opened(path) for path in _files(stem)} for stem in map(Path, self.stems)
+            {path.stem[len(stem.name) + 1 :]: _opened(path) for path in paths} for stem, paths in self._paths().items()
         ]
         return sorted((one for one in found if one and len(one[ADDRESSES])), key=lambda one: int(one[ADDRESSES][0]))
 
     def files(self) -> list[Path]:
         """The files of the arrays."""
-        return [path for stem in map(Path, self.stems) for path in _files(stem)]
+        return [path for paths in self._paths().values() for path in paths]
+
+    def _paths(self) -> dict[Path, list[Path]]:
+        """The files of each task; each folder is listed once, however many tasks wrote there."""
+        paths: dict[Path, list[Path]] = {stem: [] for stem in map(Path, self.stems)}
+        for folder in {stem.parent for stem in paths}:
+            for path in folder.iterdir():
+                own = folder / path.name.partition(".")[0]
+                if path.suffix in {".npy", ".arrow"} and own in paths:
+                    paths[own].append(path)
+        return paths
 
     @cached_property
     def _firsts(self) -> Addresses:
@@ -171,10 +181,6 @@ class Shelves:
         if isinstance(parts[0], pa.Array):
             return pa.concat_arrays(parts).take(pa.array(back))
         return np.concatenate(parts)[back]
-
-
-def _files(stem: Path) -> list[Path]:
-    return [path for end in ("npy", "arrow") for path in sorted(stem.parent.glob(f"{stem.name}.*.{end}"))]
 
 
 def _opened(path: Path) -> Any:

@@ -24,6 +24,11 @@ MOST_WORK = 3e7
 class Learner(Protocol):
     """What a proof trains in each arm."""
 
+    @property
+    def plain(self) -> Learner | None:
+        """Plain training, to stand beside it; None where it is plain itself."""
+        ...
+
     def name(self, k: int | None) -> str:
         """What was trained, for k classes or (None) a number."""
         ...
@@ -46,6 +51,11 @@ class Linear:
     """Logistic or ridge regression on the embedding; ``penalty`` is the strength of its quadratic penalty."""
 
     penalty: float = 1.0
+
+    @property
+    def plain(self) -> None:
+        """It is plain itself."""
+        return None
 
     def name(self, k: int | None) -> str:
         """What was trained."""

@@ -206,10 +206,9 @@ def _run(
 def _repeats(
     material: Material, learner: Learner, repeats: int, seed: int
 ) -> Iterator[tuple[dict[str, Scored], tuple[int, int, int]]]:
-    """The answers of the three arms in each repeat, and how many rows trained, tested and were edited."""
+    """The answers of all arms in each repeat, and how many rows trained, tested and were edited."""
     rng = np.random.default_rng(seed)
     k = None if material.changes.classes is None else len(material.changes.classes)
-    plain: Learner | None = getattr(learner, "plain", None)
     for i, (drawn, rest) in enumerate(splits(material, repeats, TEST_SHARE, rng)):
         train = _at_most(drawn, learner.most_rows(material.vectors.shape[1], k or 1), rng)
         held = _at_most(rest, MOST_ROWS, np.random.default_rng(seed))
@@ -218,8 +217,10 @@ def _repeats(
         if not i:
             learner = learner.tuned(versions["raw"], k, seed)
         answers = {name: learner.score(arm, material, held) for name, arm in versions.items()}
-        if plain is not None:
-            answers |= {f"plain {name}": plain.score(versions[name], material, held) for name in ("raw", "treated")}
+        if learner.plain is not None:
+            answers |= {
+                f"plain {name}": learner.plain.score(versions[name], material, held) for name in ("raw", "treated")
+            }
         yield answers, (len(train), len(held), int(material.changes.edited[train].sum()))
 
 

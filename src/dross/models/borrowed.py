@@ -146,7 +146,10 @@ def _fixed_side(library: str, model: str) -> int | None:
         timm = _library("timm")
         config = timm.models.get_pretrained_cfg(model) if timm.is_model(model) else None
         return int(config.input_size[-1]) if config is not None and config.fixed_input_size else None
-    body: Any = _torchvision(model, 3)[0]
+    import torch
+
+    with torch.device("meta"):  # no weights are made: only what it reads is asked for
+        body: Any = _torchvision(model, 3)[0]
     side = getattr(body, "image_size", None)
     return None if side is None else int(side)
 

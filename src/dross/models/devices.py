@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from dross.core.errors import DrossError, MissingExtra
 
 if TYPE_CHECKING:
     import torch
+
+    from dross.models.loop import Run
 
 
 def import_torch() -> Any:
@@ -80,8 +82,8 @@ def evaluating(nets: Iterable[Any]) -> Iterator[None]:
 
 
 @contextmanager
-def memory_explained(place: Callable[[], str], batch_size: int) -> Iterator[None]:
-    """Running out of memory as an error that says where training was and what to try."""
+def memory_explained(run: Run) -> Iterator[None]:
+    """Running out of memory as an error that says what to try."""
     import torch
 
     try:
@@ -90,8 +92,8 @@ def memory_explained(place: Callable[[], str], batch_size: int) -> Iterator[None
         told = str(error).lower()
         if not isinstance(error, RuntimeError) or "out of memory" in told or "can't allocate memory" in told:
             raise DrossError(
-                "memory ran out",
-                where=place(),
-                fix=f"try a smaller batch_size than {batch_size}, or a smaller network",
+                f"memory ran out on {run.device}",
+                where=f"epoch {run.epoch + 1}, step {run.step + 1}",
+                fix=f"try a smaller batch_size than {run.settings.batch_size}, or a smaller network",
             ) from error
         raise

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from dross.models.checkpoint import Keeper
     from dross.models.examples import Examples
     from dross.models.loop import Nets, Objective, Run, Settings
 
@@ -119,11 +118,12 @@ def train_together(
     settings: Settings,
     *,
     nets: Nets | None,
-    held: Examples | None,
-    keeper: Keeper | None,
     progress: Callable[[int, int], None],
+    **more: Any,
 ) -> Run:
     """The loop in ``settings.devices`` processes; the run of the first one, on this process's device.
+
+    ``more`` is whatever else :func:`~dross.models.loop.fit` is given.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def train_together(
     """
     import torch
     from torch.multiprocessing import active_children, get_context
-    from torch.multiprocessing.spawn import ProcessRaisedException
+    from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
     from dross.models.loop import Run, optimizer_of
 
@@ -153,22 +153,28 @@ def train_together(
 
     ear = threading.Thread(target=listen, daemon=True)
     ear.start()
-    work = (objective, make, examples, settings, nets, held, keeper, said)
+    given = {"make": make, "examples": examples, "settings": settings, **more}
     others = active_children()
+    broken: Exception | None = None
     try:
-        fabric.launch(partial(_work, *work))
-    except ProcessRaisedException as error:
-        said.put(END)  # what the processes said comes before what is said here
-        ear.join()
-        if failed:
-            raise failed[0] from error
-        raise
+        fabric.launch(partial(_work, objective, nets, given, said))
+    except (ProcessRaisedException, ProcessExitedException) as error:
+        broken = error
     finally:  # an interrupted training leaves no process behind
         for child in active_children():
             if child not in others:
                 child.terminate()
         said.put(END)
         ear.join()
+    if failed:
+        raise failed[0] from broken
+    if isinstance(broken, ProcessRaisedException):
+        raise broken
+    if not brought:
+        raise DrossError(
+            f"a process of the training ended before its work was done: {broken}",
+            fix="SIGKILL is most often a lack of memory: take fewer devices or a smaller batch_size",
+        ) from broken
     theirs = torch.load(io.BytesIO(brought[0]), map_location=device, weights_only=False)
     vars(objective).update(theirs["objective"])  # what hooks noted of themselves stands in the process that called them
     trained = {**theirs["nets"], **_in_place(nets or {}, theirs["nets"])}
@@ -199,20 +205,10 @@ def _fabric(device: torch.device, count: int) -> Any:
         raise DrossError(
             f"{count} devices were asked for, and there are {torch.cuda.device_count()}", fix="give a smaller number"
         )
-    return Fabric(accelerator="cpu" if device.type == "cpu" else device.type, devices=count, strategy="ddp_spawn")
+    return Fabric(accelerator=device.type, devices=count, strategy="ddp_spawn")
 
 
-def _work(
-    objective: Objective,
-    make: Callable[..., Any],
-    examples: Examples,
-    settings: Settings,
-    nets: Nets | None,
-    held: Examples | None,
-    keeper: Keeper | None,
-    said: Any,
-    fabric: Any,
-) -> None:
+def _work(objective: Objective, nets: Nets | None, given: dict[str, Any], said: Any, fabric: Any) -> None:
     """One process. What the first one has to say goes through a queue that is read all the while."""
     import torch
 
@@ -221,7 +217,7 @@ def _work(
     # What comes from the process that started this one lies in memory shared by all: each trains copies of its own.
     objective, nets = copy.deepcopy((objective, nets))
     team = Team(fabric)
-    own = replace(settings, device=str(fabric.device))
+    given |= {"settings": replace(given["settings"], device=str(fabric.device))}
     first = team.rank == 0
 
     def told(done: int, total: int) -> None:
@@ -229,7 +225,7 @@ def _work(
             said.put((done, total))
 
     try:
-        run = fit(objective, make, examples, own, nets=nets, held=held, keeper=keeper, progress=told, team=team)
+        run = fit(objective, **given, nets=nets, progress=told, team=team)
     except DrossError as error:
         said.put(error)
         raise
@@ -237,3 +233,5 @@ def _work(
         out = io.BytesIO()  # bytes: tensors in shared memory would be gone with the process that made them
         torch.save({"nets": run.nets, "objective": vars(objective), **{n: getattr(run, n) for n in CARRIED}}, out)
         said.put(out.getvalue())
+    fabric.barrier()
+    torch.distributed.destroy_process_group()  # its threads may not outlive the interpreter, which aborts then

@@ -155,10 +155,6 @@ class Run:
         """The network that answers."""
         return self.nets["net"]
 
-    def place(self) -> str:
-        """Where training is, for errors."""
-        return f"epoch {self.epoch + 1}, step {self.step + 1}"
-
     @property
     def y(self) -> Tensor:
         """The labels of all rows, on the device."""
@@ -323,7 +319,7 @@ def fit(
         run.epoch, run.rng = epoch, np.random.default_rng((settings.seed, epoch))
         for group in run.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate(epoch / settings.epochs)
-        with seeded(settings.seed, 1 + epoch), memory_explained(run.place, settings.batch_size):
+        with seeded(settings.seed, 1 + epoch), memory_explained(run):
             _epoch(objective, run)
         best.judge(run, objective)
         if keeper is not None and (team is None or team.rank == 0):

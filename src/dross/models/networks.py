@@ -327,17 +327,14 @@ class Maker:
         """A network with fresh random weights, with another number of outputs or of another name where given."""
         chosen = self.name if name is None else name
         count = self.outputs if outputs is None else outputs
-        folder = pretrained_folder(chosen)
+        reads = kind_read(chosen)
+        if reads not in (None, self.kind):
+            raise DrossError(f"the network {chosen!r} reads {reads} rows, and these are {self.kind} rows")
+        folder, borrowed = pretrained_folder(chosen), Borrowed.of(chosen)
         if folder is not None:
             body = Pretrained(folder, self.kind)
             return Network(body, body.width, count)
-        borrowed = Borrowed.of(chosen)
         if borrowed is not None:
-            if self.kind != "image":
-                raise DrossError(f"the network {chosen!r} reads image rows, and these are {self.kind} rows")
             return Network(*borrowed.body(self.shape), count)
-        reads, make = BODIES[USUAL[self.kind] if chosen == "auto" else chosen]
-        if reads != self.kind:
-            raise DrossError(f"the network {chosen!r} reads {reads} rows, and these are {self.kind} rows")
-        body_of, width = make(self.shape)
-        return Network(body_of, width, count)
+        _, make = BODIES[USUAL[self.kind] if chosen == "auto" else chosen]
+        return Network(*make(self.shape), count)
