@@ -83,9 +83,16 @@ class Person:
 
     def decides(self, key: str) -> int:
         """Press a key that decides, and wait for the next row."""
+        from playwright import sync_api
+
         before = self.row
         self.keys(key)
-        self.page.wait_for_function("row => document.querySelector('main').dataset.row !== row", arg=str(before))
+        try:
+            self.page.wait_for_function("row => document.querySelector('main').dataset.row !== row", arg=str(before))
+        except sync_api.TimeoutError as error:
+            toast, shown = self.page.locator("#toast").inner_text(), self.page.locator("dialog[open]").all_inner_texts()
+            asked = self.requests[-3:]
+            raise AssertionError(f"{key} at row {before}: {toast=}, {shown=}, {asked=}, {self.trouble=}") from error
         return before
 
 
