@@ -67,7 +67,8 @@ def multi_focal(logits: Tensor, y: Tensor, weights: Tensor, positive: float, neg
 
     A label that is there costs ``w_c (1 - p)^positive log p``; one that is not costs ``w_c q^(negative + w_c)
     log(1 - q)`` with ``q = max(0, p - clip)``: easy negatives hardly count, the less so the rarer the class. The
-    focusing factors carry no gradient, as in the paper's code.
+    focusing factors carry no gradient, as in the paper's code. Whoever wants a margin subtracts it from the logits of
+    labels that are there.
 
     >>> import torch
     >>> one = torch.ones(1)
@@ -137,6 +138,9 @@ class PartialLongTail(NetworkTrainer):
         Passes before the first correction.
     positive, negative, clip
         The focusing exponents of labels that are there and that are not; how much of the chance of the latter is free.
+    margin
+        What is taken from the logits of labels that are there before the loss is, as in the paper's code: their
+        chances rise the higher for it, and with them those of missing labels, whose rows look like theirs.
     strength
         The weight of the balancing term.
     more, less
@@ -152,12 +156,13 @@ class PartialLongTail(NetworkTrainer):
     alias: ClassVar = "comic"
     needs: ClassVar = (Role.LABELS,)
 
-    threshold: float = 0.8
+    threshold: float = 0.85
     warmup_epochs: int = 5
     positive: float = 0.0
     negative: float = 3.0
     clip: float = 0.05
-    strength: float = 1.0
+    margin: float = 1.0
+    strength: float = 0.3
     more: float = 0.5
     less: float = 1.0
 
@@ -209,7 +214,7 @@ class PartialLongTail(NetworkTrainer):
         return (own + self.strength * drawn).mean()
 
     def _focal(self, logits: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-        return multi_focal(logits.float(), y, weights, self.positive, self.negative, self.clip)
+        return multi_focal(logits.float() - self.margin * y, y, weights, self.positive, self.negative, self.clip)
 
     def beliefs(self, run: Run) -> Tensor:
         """The chance of each label of each training row; given labels are certain, shape (n, k)."""
