@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +82,47 @@ def test_a_process_that_is_killed_is_told() -> None:
     examples, make = small()
     with pytest.raises(DrossError, match=r"ended before its work was done: .*SIGKILL"):
         fit(Killed(), make, examples, Settings(epochs=1, devices=2, device="cpu"))
+
+
+ENDLESS = """
+from dross.models.loop import Objective, Settings, fit
+from tests.models.test_distributed import small
+
+if __name__ == "__main__":
+    examples, make = small()
+    settings = Settings(epochs=100_000, devices=2, device="cpu")
+    fit(Objective(), make, examples, settings, progress=lambda done, total: print(done, flush=True))
+"""
+
+
+def ended(group: int) -> bool:
+    """Whether no process of a group is left; the last one may wait for the system to take note of its end."""
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_an_interrupted_training_leaves_no_process(tmp_path: Path) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    running = subprocess.Popen(
+        [sys.executable, script], env=here, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert running.stdout is not None
+        assert running.stdout.readline(), "it trains"
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        running.communicate(timeout=60)
+        assert running.returncode != 0
+        assert ended(running.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
 
 
 def test_what_is_noted_of_rows_needs_one_process() -> None:
