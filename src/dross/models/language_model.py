@@ -53,10 +53,11 @@ def tokenizer_of(texts: Iterable[str], vocabulary: int = 512) -> Any:
 
 
 def encoded(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """The token ids of each text."""
+    """The token ids of each text, without those that a tokenizer puts before or after a text by itself."""
     ids: list[list[int]] = []
     for start in range(0, len(texts), _ENCODED):
-        ids += [one.ids for one in tokenizer.encode_batch(list(texts[start : start + _ENCODED]))]
+        batch = list(texts[start : start + _ENCODED])
+        ids += [one.ids for one in tokenizer.encode_batch(batch, add_special_tokens=False)]
     return ids
 
 
