@@ -9,9 +9,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Threads that compute together wait for each other after every small step. They sleep meanwhile instead of spinning,
+# which beside other work on the same cores makes a small network train many times slower. Torch reads it at its import.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _HOMES = {
     "load": "dross.io",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -26,6 +27,15 @@ def test_import_dross_loads_nothing_heavy() -> None:
 
 def test_building_the_command_line_loads_nothing_heavy() -> None:
     assert not modules_after("from dross.cli import _app; _app()") & set(HEAVY)
+
+
+@pytest.mark.parametrize(("set_before", "after"), [(None, "passive"), ("active", "active")])
+def test_threads_sleep_while_they_wait_unless_somebody_says_otherwise(set_before: str | None, after: str) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    env |= {} if set_before is None else {"OMP_WAIT_POLICY": set_before}
+    code = "import dross, os; print(os.environ['OMP_WAIT_POLICY'])"
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == after
 
 
 def test_unknown_names_are_refused() -> None:
