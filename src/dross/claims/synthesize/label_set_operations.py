@@ -15,24 +15,27 @@ from dross.models.trainer import NetworkTrainer
 from dross.signals.multilabel_probabilities import given_labels
 from dross.synthesize.label_set_operations import OPERATIONS, LabelSetOperations
 from dross.testing.composites import Composites, Sets, average_precisions, composites, sets_dataset
-from dross.testing.images import Pixels
 from dross.train.cross_entropy import CrossEntropy
 
-SEEN, SHOTS, MADE, TUNING = 6, 6, 12, 200
-"""Digits that the extractor learns; pictures of the other four; new vectors; passes over the few."""
+SEEN, SHOTS, MADE, DRAWS, TUNING = 8, 3, 24, 5, 200
+"""Digits that the extractor learns; pictures of the others; vectors made of them; draws of both; passes over them."""
+SPLIT = ("intersection", "difference")
+"""What is made of the few: the union of two rows says nothing new of a label that has no other rows."""
 
 
 @claim(
     method="label-set-operations",
     paper="LaSO: Label-Set Operations networks for multi-label few-shot learning",
     says="set operations generalise to unseen labels and improve multi-label few-shot learning",
+    fast=False,
 )
 def set_operations_help_few_shots(budget: Budget) -> Evidence:
-    """Pictures of two digits; a perceptron learns those of 0 to 5, and its vectors are the embedding.
+    """Pictures of two digits; a perceptron learns those of 0 to 7, and its vectors are the embedding.
 
-    The operations learn from 1,000 of these. What they make of seen labels is
-    judged by a linear classifier of other rows; for the four others a linear classifier learns 6 pictures with or
-    without 12 vectors made of them, in equally many updates, and answers for 500 others.
+    As in the paper four fifths of the labels are seen. The operations learn from 1,000 pictures of these; what they
+    make of them is judged by a linear classifier of other rows. For the two other digits a linear classifier learns 3
+    pictures with or without 24 vectors made of them, in equally many updates, and answers for 500 others; the mean of
+    five draws of 3 pictures.
     """
 
     def one(seed: int) -> dict[str, float]:
@@ -40,13 +43,12 @@ def set_operations_help_few_shots(budget: Budget) -> Evidence:
         order = rng.permutation(1797)
         seen, rest = (np.arange(10) < SEEN).astype(float), (np.arange(10) >= SEEN).astype(float)
         base, judged = (composites(order[:1000], n, rng, seen) for n in (1000, 1000))
-        shots, test = composites(order[:1000], SHOTS, rng, rest), composites(order[1000:], 500, rng, rest)
+        test = composites(order[1000:], 500, rng, rest)
         extractor = _model(CrossEntropy(epochs=15, seed=seed), base.dataset())
-        vectors = {name: _seen(extractor, part) for name, part in
-                   {"base": base, "judged": judged, "shots": shots, "test": test}.items()}  # fmt: skip
-        known = sets_dataset(vectors["base"], base.truth)
+        known = sets_dataset(extractor.embed(base.dataset()), base.truth)
         judge = _model(
-            CrossEntropy(network="linear", epochs=15, seed=seed), sets_dataset(vectors["judged"], judged.truth)
+            CrossEntropy(network="linear", epochs=15, seed=seed),
+            sets_dataset(extractor.embed(judged.dataset()), judged.truth),
         )
         made = _made(LabelSetOperations(count=600, seed=seed, epochs=15), known)
         truth, probs = _sets_of(made)[:, :SEEN], judge.predict_proba(made)
@@ -56,21 +58,31 @@ def set_operations_help_few_shots(budget: Budget) -> Evidence:
             for name in OPERATIONS
             for mine in [np.char.startswith(how.astype(str), name)]
         }
-        all_x = np.concatenate([vectors["base"], vectors["shots"]])
-        both = sets_dataset(all_x, np.concatenate([base.truth, shots.truth]))
-        more = _made(LabelSetOperations(count=MADE, rare=2 * SHOTS, seed=seed, epochs=15), both)
-        few = sets_dataset(vectors["shots"], shots.truth)
-        x = np.concatenate([vectors["shots"], more.matrix(Role.EMBEDDING)])
-        rich = sets_dataset(x, np.concatenate([shots.truth, _sets_of(more)]))
-        target = sets_dataset(vectors["test"], test.truth)
-        plain = _few_map(_model(_probe(seed, TUNING), few), target, test)
-        passes = max(1, round(TUNING / -(-len(rich) // 64)))
-        helped = _few_map(_model(_probe(seed, passes), rich), target, test)
-        return right | {"mAP of few shots": plain, "mAP points gained": helped - plain}
+        found = [
+            _few_shots(extractor, base, composites(order[:1000], SHOTS, rng, rest), test, seed) for _ in range(DRAWS)
+        ]
+        plain, helped = np.mean(found, axis=0)
+        return right | {"mAP of few shots": float(plain), "mAP points gained": float(helped - plain)}
 
     measured = over_seeds(budget, one)
     right = [mean(measured[f"mAP of {name}"]) for name in OPERATIONS]
     return Evidence(measured, min(right) >= 80 and mean(measured["mAP points gained"]) >= 2, over=budget.seeds)
+
+
+def _few_shots(
+    extractor: Trained, base: Composites, shots: Composites, test: Composites, seed: int
+) -> tuple[float, float]:
+    """What a linear classifier reaches by the few pictures alone, and with the vectors made of them."""
+    seen, few = extractor.embed(base.dataset()), extractor.embed(shots.dataset())
+    both = sets_dataset(np.concatenate([seen, few]), np.concatenate([base.truth, shots.truth]))
+    method = LabelSetOperations(count=MADE, operations=SPLIT, rare=2 * SHOTS, seed=seed, epochs=15)
+    more = _made(method, both)
+    x = np.concatenate([few, more.matrix(Role.EMBEDDING)])
+    rich = sets_dataset(x, np.concatenate([shots.truth, _sets_of(more)]))
+    target = sets_dataset(extractor.embed(test.dataset()), test.truth)
+    plain = _few_map(_model(_probe(seed, TUNING), sets_dataset(few, shots.truth)), target, test)
+    passes = max(1, round(TUNING / -(-len(rich) // 64)))
+    return plain, _few_map(_model(_probe(seed, passes), rich), target, test)
 
 
 def _probe(seed: int, epochs: int) -> CrossEntropy:
@@ -81,10 +93,6 @@ def _model(method: NetworkTrainer, data: Dataset) -> Trained:
     model = method.run(data, Signals(data))
     assert isinstance(model, Trained), model
     return model
-
-
-def _seen(extractor: Trained, part: Composites) -> Pixels:
-    return extractor.embed(part.dataset())
 
 
 def _made(method: LabelSetOperations, data: Dataset) -> Dataset:
