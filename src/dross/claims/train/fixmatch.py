@@ -16,11 +16,13 @@ EPOCHS, STEPS = 40, 11
     method="fixmatch",
     paper="FixMatch: Simplifying Semi-Supervised Learning with Consistency and Confidence",
     says="few labels suffice beside unlabelled rows: 5.07 % error on CIFAR-10 with 25 labels a class",
+    fast=False,
 )
 def sure_guesses_on_weak_changes_teach_strong_ones(budget: Budget) -> Evidence:
     """1,000 digits, 5 of each class with a label, against cross-entropy with and without weak changes of those.
 
-    All take as many steps. The threshold was chosen on other seeds (100 and 101).
+    All take as many steps, by a small convolutional network; it and the threshold were chosen on other seeds (100 to
+    102), where a perceptron gained 6 points in three times the steps.
     """
 
     def one(seed: int) -> dict[str, float]:
@@ -28,10 +30,10 @@ def sure_guesses_on_weak_changes_teach_strong_ones(budget: Budget) -> Evidence:
 
         def method(weight: float) -> FixMatch:
             return FixMatch(
-                weight=weight, threshold=0.8, ratio=3, batch_size=32, network="pixel-mlp", epochs=EPOCHS, seed=seed
+                weight=weight, threshold=0.8, ratio=3, batch_size=32, network="cnn", epochs=EPOCHS, seed=seed
             )
 
-        plain = CrossEntropy(network="pixel-mlp", batch_size=32, epochs=EPOCHS * STEPS // 2, seed=seed)
+        plain = CrossEntropy(network="cnn", batch_size=32, epochs=EPOCHS * STEPS // 2, seed=seed)
         before, changed, after = (accuracy(trained(m, exam), exam) for m in (plain, method(0.0), method(1.0)))
         return {
             "accuracy of cross-entropy": before,
