@@ -14,9 +14,10 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# Threads that compute together wait for each other after every small step. They sleep meanwhile instead of spinning,
-# which beside other work on the same cores makes a small network train many times slower. Torch reads it at its import.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Threads that compute together wait for each other after every small step, spinning at first and asleep then. GNU's
+# OpenMP, which torch brings on Linux, by itself spins so long that beside other work on the same cores a small network
+# trains many times slower. It is read when torch is first imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 _HOMES = {
     "load": "dross.io",
