@@ -22,7 +22,8 @@ def sure_guesses_on_weak_changes_teach_strong_ones(budget: Budget) -> Evidence:
     """1,000 digits, 5 of each class with a label, against cross-entropy with and without weak changes of those.
 
     All take as many steps, by a small convolutional network; it and the threshold were chosen on other seeds (100 to
-    102), where a perceptron gained 6 points in three times the steps.
+    102), where a perceptron gained 6 points in three times the steps. By no other learning rate or length does plain
+    training do better there by more than 0.3 points.
     """
 
     def one(seed: int) -> dict[str, float]:
